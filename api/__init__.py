@@ -1,0 +1,1 @@
+"""The HTTP API over gold and the live state."""

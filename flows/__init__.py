@@ -1,0 +1,1 @@
+"""What happens: the steps of the main job, the command line and the demo."""

@@ -1,0 +1,1 @@
+"""The demo town: a seeded generator and a one-command run."""

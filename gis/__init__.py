@@ -1,0 +1,1 @@
+"""The map mirror: gold published to desktop GIS."""

@@ -1,0 +1,84 @@
+"""Every error that Cartulary raises on purpose: one child per capability, each a sentence that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class PlatformError(Exception):
+    """Base of all expected errors; `retryable` says whether the same call may succeed later."""
+
+    retryable: bool = False
+
+    def __init__(self, message: str, *, retryable: bool | None = None) -> None:
+        super().__init__(message)
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class ConfigurationError(PlatformError):
+    """A setting is missing or contradicts another."""
+
+
+class ContractError(PlatformError):
+    """A dataset, its contract or a file that should fit it is wrong."""
+
+
+class WarehouseError(PlatformError):
+    """ClickHouse or chDB refused or did not answer."""
+
+
+class ObjectStoreError(PlatformError):
+    """The object store refused or did not answer."""
+
+
+class StateError(PlatformError):
+    """The state database refused or did not answer."""
+
+
+class IntakeError(PlatformError):
+    """A received file or form was refused; the message is the reason given to its sender."""
+
+
+class ExtractionError(PlatformError):
+    """A letter could not be read."""
+
+
+class GeocodingError(PlatformError):
+    """The geocoder refused or did not answer."""
+
+
+class PublishError(PlatformError):
+    """A build failed its tests or could not be published; gold is as it was."""
+
+
+class NotFoundError(PlatformError):
+    """The named thing does not exist."""
+
+
+class ConflictError(PlatformError):
+    """The request contradicts something that was accepted before."""
+
+
+class AccessError(PlatformError):
+    """No key, a wrong key, or a key without the scope."""
+
+
+class RateLimitError(PlatformError):
+    """Too many requests; try again after `retry_after` seconds."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+@contextmanager
+def vendor_errors(error: type[PlatformError], doing: str, *vendor: type[Exception], retryable: bool = False) -> Iterator[None]:
+    """Turn a vendor's exceptions into ours: `error`, saying what was being done."""
+    try:
+        yield
+    except vendor as cause:
+        raise error(f"{doing}: {cause}", retryable=retryable) from cause

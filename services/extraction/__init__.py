@@ -1,0 +1,1 @@
+"""Reading letters: who wrote, from where, when and for what."""

@@ -1,0 +1,1 @@
+"""Answering "where is this address?", with precision and candidates."""

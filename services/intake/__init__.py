@@ -1,0 +1,1 @@
+"""The one door: sniff, refuse, hash, store object and manifest, register."""

@@ -1,0 +1,1 @@
+"""Where received bytes are kept for ever, with a manifest beside each object."""

@@ -1,0 +1,1 @@
+"""Getting outstanding work done: the inline queue and worker of the embedded mode."""

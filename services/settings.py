@@ -1,0 +1,119 @@
+"""The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "CARTULARY_"
+DELIMITER = "__"
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+
+
+class WarehouseSettings(BaseModel):
+    """ClickHouse; an empty host means chDB inside this process."""
+
+    host: str = ""
+    port: int = 8123
+    username: str = "default"
+    password: SecretStr = SecretStr("")
+    secure: bool = False
+    cluster: str = ""
+    timeout_seconds: int = 300
+    memory_bytes: int = Field(default=2_000_000_000, description="Limit of one query's memory.")
+
+
+class ObjectStoreSettings(BaseModel):
+    """S3; an empty endpoint means a directory below data_dir."""
+
+    endpoint_url: str = ""
+    region: str = "us-east-1"
+    bucket: str = "cartulary"
+    access_key: str = ""
+    secret_key: SecretStr = SecretStr("")
+    timeout_seconds: int = 30
+
+
+class StateSettings(BaseModel):
+    """SQLAlchemy URL; empty means SQLite below data_dir."""
+
+    url: SecretStr = SecretStr("")
+
+
+class IntakeSettings(BaseModel):
+    """Limits of what the door lets in."""
+
+    max_letter_bytes: int = 50_000_000
+    max_file_bytes: int = 20_000_000_000
+    max_page_pixels: int = 80_000_000
+    max_pages: int = 50
+
+
+class ExtractionSettings(BaseModel):
+    """Reading letters: the offline reader's processes."""
+
+    workers: int = Field(default=0, description="Reader processes; 0 means one per core, as memory allows (1 GB each).")
+
+
+class ApiSettings(BaseModel):
+    """The HTTP API."""
+
+    host: str = "127.0.0.1"
+    port: int = 8600
+    requests_per_minute: int = 100
+    page_limit: int = 100
+    max_page_limit: int = 1000
+
+
+class FileSecretsSource(PydanticBaseSettingsSource):
+    """`CARTULARY_A__B_FILE=/run/secrets/x` sets a.b to the file's content, as containers hand over secrets."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Part of the interface; all values come from `__call__`."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Nested values of all variables that end in _FILE."""
+        values: dict[str, Any] = {}
+        for name, path in os.environ.items():
+            if not (name.startswith(PREFIX) and name.endswith("_FILE")):
+                continue
+            keys = name.removeprefix(PREFIX).removesuffix("_FILE").lower().split(DELIMITER)
+            target = values
+            for key in keys[:-1]:
+                target = target.setdefault(key, {})
+            target[keys[-1]] = Path(path).read_text(encoding="utf-8").strip()
+        return values
+
+
+class Settings(BaseSettings):
+    """All settings; every capability left empty is embedded."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, env_file=".env", extra="ignore", nested_model_default_partial_update=True
+    )
+
+    data_dir: Path = Path("data")
+    warehouse: WarehouseSettings = WarehouseSettings()
+    object_store: ObjectStoreSettings = ObjectStoreSettings()
+    state: StateSettings = StateSettings()
+    intake: IntakeSettings = IntakeSettings()
+    extraction: ExtractionSettings = ExtractionSettings()
+    api: ApiSettings = ApiSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then *_FILE secrets, then .env."""
+        return init_settings, env_settings, FileSecretsSource(settings_cls), dotenv_settings
