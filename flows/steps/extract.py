@@ -1,0 +1,114 @@
+"""Read the letters that nobody has read yet."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flows.steps.record import Clock
+from services.errors import ExtractionError
+from services.extraction.base import Extraction, LetterFile
+from services.state.work import WorkItem
+from services.wiring import Services
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 900
+SQL = Path(__file__).with_name("sql")
+
+
+def extraction_id(letter_id: str, services: Services, attempt: str = "") -> str:
+    """The same letter read by the same version of the same reader is the same extraction, however often a run is killed."""
+    extractor = services.extractor
+    text = "\x1f".join((letter_id, extractor.name, extractor.version, extractor.model, attempt))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def extract_outstanding(services: Services, *, clock: Clock, batch: int = 64) -> Iterator[str]:
+    """Read up to `batch` outstanding letters, one after the other as each is done; yields the letter_id once its extraction
+    is in bronze and its geocoding is queued. A letter that cannot be read now is put back with its reason."""
+    owner = f"process {os.getpid()}"
+    items = {item.key: item for item in services.state.work.claim("extract", limit=batch, owner=owner, lease_seconds=LEASE_SECONDS, now=clock())}
+    if not items:
+        return
+    ids = {letter_id: extraction_id(letter_id, services, str(item.payload.get("attempt", ""))) for letter_id, item in items.items()}
+    known = _known(services, ids)
+    for letter_id in known & items.keys():
+        _finish(services, letter_id, clock())
+        yield letter_id
+    todo = [letter_id for letter_id in items if letter_id not in known]
+    with ExitStack() as stack:
+        files = _files(services, todo, stack)
+        for letter_id in set(todo) - {file.letter_id for file in files}:
+            services.state.work.fail("extract", letter_id, "The letter is not in bronze: run `cartulary reprocess`.", False, clock())
+        started_at = clock()
+        for letter_id, answer in services.extractor.extract(files):
+            if isinstance(answer, ExtractionError):
+                yield from _failed(services, items[letter_id], ids[letter_id], answer, started_at, clock())
+                continue
+            services.warehouse.insert("bronze.extractions", [_row(services, letter_id, ids[letter_id], answer, started_at, clock())])
+            _finish(services, letter_id, clock())
+            yield letter_id
+
+
+def _known(services: Services, ids: Mapping[str, str]) -> set[str]:
+    rows = services.warehouse.query(
+        (SQL / "known_extractions.sql").read_text(encoding="utf-8"),
+        {"letter_ids": list(ids), "extraction_ids": list(ids.values())},
+    )
+    return {str(row["letter_id"]) for row in rows}
+
+
+def _files(services: Services, letter_ids: Sequence[str], stack: ExitStack) -> list[LetterFile]:
+    if not letter_ids:
+        return []
+    rows = services.warehouse.query((SQL / "letter_files.sql").read_text(encoding="utf-8"), {"letter_ids": list(letter_ids)})
+    return [
+        LetterFile(
+            letter_id=row["letter_id"],
+            path=stack.enter_context(services.objects.local_path(row["object_key"])),
+            media_type=row["media_type"],
+            pages=tuple(row["page_numbers"]),
+        )
+        for row in rows
+    ]
+
+
+def _finish(services: Services, letter_id: str, now: datetime) -> None:
+    services.state.work.add("geocode", [f"letter:{letter_id}"], now=now, again=True)
+    services.state.work.done("extract", [letter_id])
+
+
+def _failed(
+    services: Services, item: WorkItem, identifier: str, error: ExtractionError, started_at: datetime, now: datetime
+) -> Iterator[str]:
+    """A passing fault is tried again; a lasting one becomes an extraction with the outcome `failed`, which a person reviews."""
+    if error.retryable:
+        services.state.work.fail("extract", item.key, str(error), True, now)
+        logger.warning("Letter %s is put back: %s", item.key, error)
+        return
+    row = _row(services, item.key, identifier, Extraction(outcome="failed", raw=str(error)), started_at, now)
+    services.warehouse.insert("bronze.extractions", [row])
+    _finish(services, item.key, now)
+    yield item.key
+
+
+def _row(
+    services: Services, letter_id: str, identifier: str, extraction: Extraction, started_at: datetime, finished_at: datetime
+) -> dict[str, Any]:
+    return {
+        "extraction_id": identifier,
+        "letter_id": letter_id,
+        "extractor": services.extractor.name,
+        "extractor_version": services.extractor.version,
+        "model": services.extractor.model,
+        **extraction.model_dump(),
+        "started_at": started_at,
+        "finished_at": finished_at,
+    }

@@ -1,0 +1,112 @@
+"""Place every letter, submission and correction that has no answer from the present address register."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flows.steps.record import Clock, StepResult
+from services.geocoding.base import Address, Geocode
+from services.wiring import Services
+
+BATCH = 1000
+LEASE_SECONDS = 300
+SQL = Path(__file__).with_name("sql")
+REQUEUE = "register_generation"
+
+
+def register_generation(services: Services) -> int:
+    """Generation of the newest address register that is loaded; 0 when there is none."""
+    return int(services.warehouse.scalar("select max(generation) from bronze.loads where dataset = 'address_points' and state = 'loaded'") or 0)
+
+
+def requeue_after_new_register(services: Services, *, clock: Clock) -> StepResult:
+    """A new address register asks the old questions again; once per generation, wherever the last run was killed."""
+    generation = register_generation(services)
+    marker = str(generation)
+    if generation == 0 or not services.state.work.add(REQUEUE, [marker], now=clock()):
+        return StepResult("requeue")
+    count = 0
+    for row in services.warehouse.query(_sql("stale_subjects"), {"generation": generation}):
+        count += services.state.work.add("geocode", row["subjects"], now=clock(), again=True)
+    services.state.work.done(REQUEUE, [marker])
+    return StepResult("requeue", {"requeued": count})
+
+
+def geocode_outstanding(services: Services, *, clock: Clock) -> StepResult:
+    """Ask the geocoder for all outstanding subjects, in batches; each answer lands once."""
+    placed: dict[str, int] = {}
+    owner = f"process {os.getpid()}"
+    while True:
+        items = services.state.work.claim("geocode", limit=BATCH, owner=owner, lease_seconds=LEASE_SECONDS, now=clock())
+        if not items:
+            return StepResult("geocode", placed)
+        keys = [item.key for item in items]
+        subjects = _subjects(services, keys)
+        answers = services.geocoder.geocode({key: subject["address"] for key, subject in subjects.items()})
+        rows = _rows(services, subjects, answers, register_generation(services), clock())
+        services.warehouse.insert("bronze.geocodes", rows)
+        services.state.work.done("geocode", keys)
+        for row in rows:
+            placed[row["precision"]] = placed.get(row["precision"], 0) + 1
+
+
+def _subjects(services: Services, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What to place, by work key: subject_kind, subject_id, extraction_id, correction_id and the address."""
+    by_kind: dict[str, list[str]] = {"letter": [], "submission": [], "correction": []}
+    for key in keys:
+        kind, _, identifier = key.partition(":")
+        by_kind[kind].append(identifier)
+    rows = services.warehouse.query(
+        _sql("subjects_to_geocode"),
+        {"letter_ids": by_kind["letter"], "submission_ids": by_kind["submission"], "correction_ids": by_kind["correction"]},
+    )
+    return {
+        row["work_key"]: {
+            **{name: row[name] for name in ("subject_kind", "subject_id", "extraction_id", "correction_id")},
+            "address": Address(row["street"], row["housenumber"], row["postcode"], row["city"]),
+        }
+        for row in rows
+    }
+
+
+def _rows(
+    services: Services, subjects: Mapping[str, dict[str, Any]], answers: Mapping[str, Geocode], generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    geocoder = services.geocoder
+    rows: dict[str, dict[str, Any]] = {}
+    for key, answer in answers.items():
+        subject, address = subjects[key], subjects[key]["address"]
+        fields = answer.model_dump()
+        fields["candidates"] = json.dumps(fields["candidates"], ensure_ascii=False)
+        identity = (subject["subject_id"], subject["extraction_id"], subject["correction_id"], geocoder.name, geocoder.version, str(generation))
+        identifier = hashlib.sha256("\x1f".join(identity).encode()).hexdigest()[:32]
+        rows[identifier] = {
+            "geocode_id": identifier,
+            **{name: subject[name] for name in ("subject_kind", "subject_id", "extraction_id", "correction_id")},
+            "geocoder": geocoder.name,
+            "geocoder_version": geocoder.version,
+            "register_generation": generation,
+            "query_street": address.street,
+            "query_housenumber": address.housenumber,
+            "query_postcode": address.postcode,
+            "query_city": address.city,
+            **fields,
+            "geocoded_at": now,
+        }
+    known = services.warehouse.query(
+        _sql("known_geocodes"),
+        {"subject_ids": sorted({row["subject_id"] for row in rows.values()}), "geocode_ids": list(rows)},
+    )
+    for row in known:
+        del rows[row["geocode_id"]]
+    return list(rows.values())
+
+
+def _sql(name: str) -> str:
+    return (SQL / f"{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,86 @@
+"""Everything that is outstanding, in order: register, load, read, place, build, publish."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flows.steps.extract import extract_outstanding
+from flows.steps.geocode import geocode_outstanding, requeue_after_new_register
+from flows.steps.load import load_outstanding
+from flows.steps.publish import publish
+from flows.steps.record import Clock, StepResult, recorded
+from flows.steps.transform import needs_build, transform
+from services.wiring import Services
+
+logger = logging.getLogger(__name__)
+
+# After so many letters the map is built again, although more are waiting.
+LETTERS_PER_BUILD = 500
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one run did: the counts of each step, added up."""
+
+    run_id: str
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+class _Run:
+    def __init__(self, services: Services, clock: Clock, progress: Progress) -> None:
+        self.services, self.clock, self.progress = services, clock, progress
+        self.run_id = uuid.uuid4().hex
+        self.counts: dict[str, dict[str, int]] = {}
+
+    def step(self, name: str, action: Callable[[], StepResult]) -> StepResult:
+        result = recorded(self.services, self.run_id, name, action, self.clock)
+        total = self.counts.setdefault(name, {})
+        for key, value in result.counts.items():
+            total[key] = total.get(key, 0) + value
+        self.progress(name, sum(result.counts.values()))
+        return result
+
+    def build_if_needed(self) -> None:
+        if needs_build(self.services):
+            self.step("transform", lambda: transform(self.services, now=self.clock()))
+
+    def take_in(self) -> None:
+        """Register what was accepted while the warehouse was away, load data files, and look at a new register with new eyes."""
+        self.step("register", lambda: StepResult("register", {"registered": self.services.intake.register_outstanding(self.clock()).registered}))
+        self.step("load", lambda: load_outstanding(self.services, now=self.clock()))
+
+    def read_and_place(self) -> int:
+        """Read outstanding letters and place each as soon as it is read; returns how many were read."""
+
+        def read() -> StepResult:
+            count = 0
+            for _ in extract_outstanding(self.services, clock=self.clock):
+                count += 1
+                self.step("geocode", lambda: geocode_outstanding(self.services, clock=self.clock))
+                self.progress("extract", 1)
+            return StepResult("extract", {"read": count})
+
+        self.step("geocode", lambda: geocode_outstanding(self.services, clock=self.clock))
+        return self.step("extract", read).counts["read"]
+
+
+def run_outstanding(services: Services, *, clock: Clock, progress: Progress = lambda step, count: None) -> RunResult:
+    """Do all outstanding work and return its counts; killed at any moment and run again, the rows are the same."""
+    run = _Run(services, clock, progress)
+    while True:
+        run.take_in()
+        run.build_if_needed()
+        run.step("requeue", lambda: requeue_after_new_register(services, clock=clock))
+        read = 0
+        while read < LETTERS_PER_BUILD and (count := run.read_and_place()):
+            read += count
+        run.build_if_needed()
+        if not services.state.work.outstanding():
+            break
+    if run.counts.get("transform"):
+        run.step("publish", publish)
+    return RunResult(run.run_id, run.counts)

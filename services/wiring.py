@@ -1,0 +1,78 @@
+"""The one place that chooses adapters: a setting left empty means embedded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from services.contracts import DatasetContract, load_contracts
+from services.extraction.base import Extractor
+from services.extraction.ocr import OcrExtractor
+from services.gateway.keys import KeyRegistry
+from services.geocoding.base import Geocoder
+from services.geocoding.register import RegisterGeocoder
+from services.intake.intake import Intake
+from services.object_store.base import ObjectStore
+from services.object_store.local import LocalObjectStore
+from services.settings import Settings
+from services.state.state import State
+from services.warehouse.client import Warehouse
+from services.warehouse.migrate import migrate
+
+BYTES_PER_READER = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that Cartulary talks to, chosen and open."""
+
+    settings: Settings
+    warehouse: Warehouse
+    objects: ObjectStore
+    state: State
+    intake: Intake
+    extractor: Extractor
+    geocoder: Geocoder
+    keys: KeyRegistry
+    contracts: Mapping[str, DatasetContract]
+
+
+@contextmanager
+def open_services(settings: Settings) -> Iterator[Services]:
+    """All services of these settings, migrated and closed at the end; WarehouseError when another process has the data."""
+    with ExitStack() as stack:
+        warehouse = stack.enter_context(Warehouse.open(settings))
+        migrate(warehouse)
+        state = State.open(settings)
+        stack.callback(state.close)
+        objects = _open_objects(settings)
+        contracts = load_contracts()
+        extractor = OcrExtractor(workers=settings.extraction.workers or _reader_count())
+        stack.callback(extractor.close)
+        yield Services(
+            settings=settings,
+            warehouse=warehouse,
+            objects=objects,
+            state=state,
+            intake=Intake(settings=settings, objects=objects, state=state, warehouse=warehouse, contracts=contracts),
+            extractor=extractor,
+            geocoder=RegisterGeocoder(warehouse),
+            keys=KeyRegistry(state),
+            contracts=contracts,
+        )
+
+
+def _open_objects(settings: Settings) -> ObjectStore:
+    if settings.object_store.endpoint_url:
+        from services.object_store.s3 import S3ObjectStore  # boto3 is installed with the stack only
+
+        return S3ObjectStore(settings.object_store)
+    return LocalObjectStore(settings.data_dir / "objects")
+
+
+def _reader_count() -> int:
+    """One reader per core, as long as each finds its gigabyte free."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(len(os.sched_getaffinity(0)), free // BYTES_PER_READER))
