@@ -79,7 +79,7 @@ def run_outstanding(services: Services, *, clock: Clock, progress: Progress = la
         while read < LETTERS_PER_BUILD and (count := run.read_and_place()):
             read += count
         run.build_if_needed()
-        if not services.state.work.outstanding():
+        if read < LETTERS_PER_BUILD:
             break
     if run.counts.get("transform"):
         run.step("publish", publish)
