@@ -1,0 +1,247 @@
+"""Objects in any S3 store (RustFS, MinIO, AWS) through boto3, in parts, so that memory stays flat for any size."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.errors import NotFoundError, ObjectStoreError
+from services.object_store.base import CHUNK_BYTES, ObjectStore, checked_key, file_chunks
+from services.settings import ObjectStoreSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+# S3 allows 10,000 parts: 16 MB parts end at 160 GB, eight times the largest file that intake lets in.
+PART_BYTES = 16 << 20
+READ_ATTEMPTS = 4
+
+
+class S3ObjectStore(ObjectStore):
+    """An ObjectStore in one bucket, which is made when it is first written to; safe for any number of threads."""
+
+    def __init__(self, settings: ObjectStoreSettings) -> None:
+        self._bucket = settings.bucket
+        self._bucket_lock = threading.Lock()
+        self._has_bucket = False
+        self._client: S3Client = boto3.session.Session().client(
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key,
+            aws_secret_access_key=settings.secret_key.get_secret_value(),
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                connect_timeout=5,
+                read_timeout=settings.timeout_seconds,
+                retries={"mode": "standard", "total_max_attempts": 4},
+                max_pool_connections=32,
+                # Every part carries its MD5, which all servers check; the newer trailing checksums many do not know.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def put(self, key: str, chunks: Iterable[bytes], media_type: str) -> int:
+        """Store all chunks under the key, in several parts when they are many; nothing is visible before the last."""
+        checked_key(key)
+        self._ensure_bucket()
+        parts = _parts(chunks)
+        first = next(parts, b"")
+        second = next(parts, None)
+        if second is not None:
+            return self._put_parts(key, _chained(first, second, parts), media_type)
+        with _errors(f"write {key}"):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=first, ContentType=media_type, ContentMD5=_md5(first))
+        return len(first)
+
+    def put_file(self, key: str, path: Path, media_type: str) -> int:
+        """Send a local file and delete it when the store has all of it."""
+        count = self.put(key, file_chunks(path), media_type)
+        path.unlink(missing_ok=True)
+        return count
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        """Read an object as a stream that goes on where it was when a connection breaks."""
+        body = _ResumedBody(self._client, self._bucket, checked_key(key))
+        with io.BufferedReader(body, CHUNK_BYTES) as stream:
+            yield stream
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under the key."""
+        try:
+            self.size(key)
+        except NotFoundError:
+            return False
+        return True
+
+    def size(self, key: str) -> int:
+        """Bytes of an object; NotFoundError when there is none."""
+        checked_key(key)
+        with _errors(f"look for {key}"):
+            return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys that start with the prefix, asked for a thousand at a time."""
+        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
+        while True:
+            try:
+                with _errors(f"list {prefix}"):
+                    page = next(pages, None)
+            except NotFoundError:  # nothing was ever written: the bucket is not there yet
+                return
+            if page is None:
+                return
+            for entry in page.get("Contents", []):
+                yield entry["Key"]
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is no error."""
+        checked_key(key)
+        with suppress(NotFoundError), _errors(f"delete {key}"):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    @contextmanager
+    def local_path(self, key: str) -> Iterator[Path]:
+        """A temporary copy of the object, gone at the end."""
+        with tempfile.TemporaryDirectory(prefix="cartulary-") as folder:
+            path = Path(folder) / "object"
+            with self.open(key) as stream, path.open("wb") as copy:
+                shutil.copyfileobj(stream, copy, CHUNK_BYTES)
+            yield path
+
+    def _put_parts(self, key: str, parts: Iterable[bytes], media_type: str) -> int:
+        with _errors(f"write {key}"):
+            upload_id = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=media_type)["UploadId"]
+        done: list[CompletedPartTypeDef] = []
+        count = 0
+        try:
+            for number, part in enumerate(parts, start=1):
+                with _errors(f"write part {number} of {key}"):
+                    answer = self._client.upload_part(
+                        Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=part, ContentMD5=_md5(part)
+                    )
+                done.append({"ETag": answer["ETag"], "PartNumber": number})
+                count += len(part)
+            with _errors(f"complete {key}"):
+                self._client.complete_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": done})
+        except BaseException:
+            with suppress(ClientError, BotoCoreError):  # the first error is the one to tell
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            raise
+        return count
+
+    def _ensure_bucket(self) -> None:
+        """Make the bucket if it is missing; only once, and not at start, so that a store that is down stops nothing else."""
+        with self._bucket_lock:
+            if self._has_bucket:
+                return
+            with _errors(f"open the bucket {self._bucket}"):
+                try:
+                    self._client.head_bucket(Bucket=self._bucket)
+                except ClientError as error:
+                    if _status(error) != 404:
+                        raise
+                    with suppress(self._client.exceptions.BucketAlreadyOwnedByYou, self._client.exceptions.BucketAlreadyExists):
+                        self._client.create_bucket(Bucket=self._bucket)
+            self._has_bucket = True
+
+
+class _ResumedBody(io.RawIOBase):
+    """The bytes of an object; a broken connection is opened again at the same place, since objects never change."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str) -> None:
+        self._client, self._bucket, self._key = client, bucket, key
+        self._position = 0
+        self._connect()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                with _errors(f"read {self._key}"):
+                    chunk = self._body.read(len(buffer))
+                break
+            except ObjectStoreError as error:
+                if attempt == READ_ATTEMPTS or not error.retryable:
+                    raise
+                self._body.close()
+                self._connect()
+        buffer[: len(chunk)] = chunk
+        self._position += len(chunk)
+        return len(chunk)
+
+    def close(self) -> None:
+        if not self.closed and hasattr(self, "_body"):
+            self._body.close()
+        super().close()
+
+    def _connect(self) -> None:
+        with _errors(f"read {self._key}"):
+            if self._position:
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._key, Range=f"bytes={self._position}-")
+            else:
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._key)
+        self._body = answer["Body"]
+
+
+@contextmanager
+def _errors(doing: str) -> Iterator[None]:
+    """Turn boto3's errors into ours; what the server answered with 4xx will not succeed when asked again."""
+    try:
+        yield
+    except ClientError as cause:
+        status = _status(cause)
+        if status == 404:
+            raise NotFoundError(f"Could not {doing}: there is no such object in the store.") from cause
+        retryable = status >= 500 or status in (408, 429)
+        raise ObjectStoreError(f"The object store refused to {doing}: {cause}", retryable=retryable) from cause
+    except BotoCoreError as cause:
+        raise ObjectStoreError(f"The object store did not answer when asked to {doing}: {cause}", retryable=True) from cause
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut chunks of any size into parts of PART_BYTES; only the last one is smaller."""
+    buffer = bytearray()
+    for chunk in chunks:
+        view = memoryview(chunk)
+        while view:
+            taken = view[: PART_BYTES - len(buffer)]
+            buffer += taken
+            view = view[len(taken) :]
+            if len(buffer) == PART_BYTES:
+                yield bytes(buffer)
+                buffer.clear()
+    if buffer:
+        yield bytes(buffer)
+
+
+def _chained(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield second
+    yield from rest
+
+
+def _md5(part: bytes) -> str:
+    return base64.b64encode(hashlib.md5(part, usedforsecurity=False).digest()).decode()
