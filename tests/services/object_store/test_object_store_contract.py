@@ -104,7 +104,7 @@ def test_missing_objects_are_not_found(store: ObjectStore) -> None:
     store.put("there", [b"1"], "text/plain")
     assert not store.exists("not/there")
     for call in (store.read, store.size, store.manifest):
-        with pytest.raises(NotFoundError, match="no (such )?object"):
+        with pytest.raises(NotFoundError, match=r"no (such )?object"):
             call("not/there")
     with pytest.raises(NotFoundError), store.open("not/there"):
         pass

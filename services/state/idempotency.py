@@ -1,0 +1,51 @@
+"""Requests that were sent with an Idempotency-Key: the second one gets the first one's answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+
+from services.errors import ConflictError
+from services.state.database import Database
+from services.state.tables import idempotency_keys
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """The answer that the first request got: HTTP status and JSON body."""
+
+    status: int
+    body: str
+
+
+class IdempotencyKeys:
+    """Keys of requests; callers put the API key's id before the sender's key, so that senders cannot meet."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, key: str, request_hash: str, now: datetime) -> StoredAnswer | None:
+        """Note a request; None means: carry it out (again, if the first one never got its answer).
+
+        Raises ConflictError when the key came before with another request.
+        """
+        insert = self._database.insert(idempotency_keys).values(key=key, request_hash=request_hash, created_at=now)
+        with self._database.writing() as connection:
+            connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]))
+            row = connection.execute(select(idempotency_keys).where(idempotency_keys.c.key == key)).one()
+        if row.request_hash != request_hash:
+            raise ConflictError("This Idempotency-Key came before with another request: send a new key with each new request.")
+        return None if row.status is None else StoredAnswer(row.status, row.body)
+
+    def finish(self, key: str, status: int, body: str) -> None:
+        """Keep the answer for whoever sends the same request again."""
+        with self._database.writing() as connection:
+            connection.execute(update(idempotency_keys).where(idempotency_keys.c.key == key).values(status=status, body=body))
+
+    def forget(self, before: datetime) -> int:
+        """Delete keys that are older; returns how many."""
+        statement = delete(idempotency_keys).where(idempotency_keys.c.created_at < before).returning(idempotency_keys.c.key)
+        with self._database.writing() as connection:
+            return len(connection.execute(statement).all())

@@ -1,0 +1,250 @@
+"""The outstanding work: who claims what, for how long, and when it is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+
+from services.state.database import Database
+from services.state.tables import work
+
+MAX_ATTEMPTS = 5
+BACKOFF = timedelta(seconds=10)
+# Keys in one statement: far below SQLite's 32,766 parameters, with ten columns a row.
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """One piece of work: `attempts` counts those that failed before."""
+
+    kind: str
+    key: str
+    payload: Mapping[str, Any]
+    attempts: int
+    state: str
+    error: str
+
+
+class WorkQueue:
+    """Work items by (kind, key), in the order in which they were added; the database decides who gets which."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        kind: str,
+        keys: Iterable[str],
+        *,
+        payload: Mapping[str, Mapping[str, Any]] | None = None,
+        now: datetime,
+        again: bool = False,
+    ) -> int:
+        """Add what is not there yet; returns how many items became pending by this call.
+
+        `payload` is by key. Items that are there stay as they are, whatever their state, unless `again`: then those done or
+        failed become pending with the new payload, and those claimed just now become pending once more when they are done.
+        """
+        count = 0
+        for start, batch in _batches(keys):
+            rows = [
+                {
+                    "kind": kind,
+                    "key": key,
+                    "state": "pending",
+                    "payload": dict((payload or {}).get(key, {})),
+                    "attempts": 0,
+                    "error": "",
+                    "owner": "",
+                    "is_wanted_again": 0,
+                    # One microsecond apart, so that the order of the keys is the order of the work.
+                    "added_at": now + timedelta(microseconds=start + index),
+                    "not_before": now,
+                }
+                for index, key in enumerate(batch)
+            ]
+            insert = self._database.insert(work)
+            new = insert.excluded
+            if again:
+                statement = insert.on_conflict_do_update(
+                    index_elements=["kind", "key"],
+                    set_={
+                        "state": "pending",
+                        "payload": new.payload,
+                        "attempts": 0,
+                        "error": "",
+                        "added_at": new.added_at,
+                        "not_before": new.not_before,
+                    },
+                    # `in` would not go with many rows at once
+                    where=or_(work.c.state == "done", work.c.state == "failed"),
+                )
+            else:
+                statement = insert.on_conflict_do_nothing(index_elements=["kind", "key"])
+            with self._database.writing() as connection:
+                count += len(connection.execute(statement.returning(work.c.key), rows).all())
+                if again:
+                    connection.execute(update(work).where(_is(kind, batch), work.c.state == "claimed").values(is_wanted_again=1))
+        return count
+
+    def claim(
+        self, kind: str, *, limit: int, owner: str, lease_seconds: float, now: datetime, keys: Sequence[str] | None = None
+    ) -> list[WorkItem]:
+        """Take up to `limit` items (of these keys) that are due and nobody holds, or whose holder's lease is over.
+
+        Nobody else gets them until the lease ends or they are done, failed or released.
+        """
+        if keys is not None and not keys:
+            return []
+        is_free = or_(
+            and_(work.c.state == "pending", work.c.not_before <= now),
+            and_(work.c.state == "claimed", work.c.lease_until < now),
+        )
+        chosen = select(work.c.key).where(work.c.kind == kind, is_free).order_by(work.c.added_at, work.c.key).limit(limit)
+        if keys is not None:
+            chosen = chosen.where(work.c.key.in_(keys))
+        with self._database.writing() as connection:
+            found: Sequence[str] = connection.execute(chosen.with_for_update(skip_locked=True)).scalars().all()
+            for batch in _slices(found):
+                lease_until = now + timedelta(seconds=lease_seconds)
+                connection.execute(update(work).where(_is(kind, batch)).values(state="claimed", owner=owner, lease_until=lease_until))
+            rows = [row for batch in _slices(found) for row in connection.execute(select(work).where(_is(kind, batch)))]
+        order = {key: position for position, key in enumerate(found)}
+        return sorted((_item(row) for row in rows), key=lambda item: order[item.key])
+
+    def renew(self, kind: str, keys: Sequence[str], *, owner: str, lease_seconds: float, now: datetime) -> set[str]:
+        """Lengthen the leases that the owner still holds; returns their keys: whatever is missing belongs to somebody else now."""
+        held: set[str] = set()
+        with self._database.writing() as connection:
+            for batch in _slices(keys):
+                statement = update(work).where(_is(kind, batch), work.c.state == "claimed", work.c.owner == owner)
+                renewed = statement.values(lease_until=now + timedelta(seconds=lease_seconds)).returning(work.c.key)
+                held.update(connection.execute(renewed).scalars())
+        return held
+
+    def done(self, kind: str, keys: Iterable[str]) -> None:
+        """Mark items as done; those that were asked for again meanwhile become pending."""
+        with self._database.writing() as connection:
+            for _, batch in _batches(keys):
+                connection.execute(
+                    update(work)
+                    .where(_is(kind, batch))
+                    .values(
+                        state=case((work.c.is_wanted_again == 1, "pending"), else_="done"),
+                        is_wanted_again=0,
+                        attempts=0,
+                        error="",
+                        owner="",
+                        lease_until=None,
+                    )
+                )
+
+    def fail(self, kind: str, key: str, error: str, retryable: bool, now: datetime) -> None:
+        """Note a failed attempt: tried again after 10, 20, 40, 80 s, and after five attempts (or at once, if not retryable) no more."""
+        with self._database.writing() as connection:
+            attempts = connection.execute(select(work.c.attempts).where(_is(kind, [key])).with_for_update()).scalar()
+            if attempts is None:
+                return
+            attempts += 1
+            is_last = not retryable or attempts >= MAX_ATTEMPTS
+            connection.execute(
+                update(work)
+                .where(_is(kind, [key]))
+                .values(
+                    state="failed" if is_last else "pending",
+                    attempts=attempts,
+                    error=error[:4000],
+                    not_before=now + BACKOFF * 2 ** (attempts - 1),
+                    owner="",
+                    lease_until=None,
+                )
+            )
+
+    def release(self, kind: str, keys: Iterable[str], error: str = "") -> None:
+        """Give claimed items back as they were: what stopped them was no fault of theirs."""
+        with self._database.writing() as connection:
+            for _, batch in _batches(keys):
+                statement = update(work).where(_is(kind, batch), work.c.state == "claimed")
+                connection.execute(statement.values(state="pending", error=error[:4000], owner="", lease_until=None))
+
+    def release_leases(self) -> int:
+        """Make all claimed items pending: for the start of a process that knows itself alone; returns how many."""
+        with self._database.writing() as connection:
+            statement = update(work).where(work.c.state == "claimed").values(state="pending", owner="", lease_until=None)
+            return len(connection.execute(statement.returning(work.c.key)).all())
+
+    def get(self, kind: str, key: str) -> WorkItem | None:
+        """One item, or None."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(work).where(_is(kind, [key]))).one_or_none()
+        return None if row is None else _item(row)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Number of items by kind and state (pending, claimed, done, failed)."""
+        statement = select(work.c.kind, work.c.state, func.count()).group_by(work.c.kind, work.c.state)
+        result: dict[str, dict[str, int]] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(statement):
+                result.setdefault(str(row[0]), {})[str(row[1])] = int(row[2])
+        return result
+
+    def outstanding(self, kind: str | None = None) -> int:
+        """Number of items that are pending or claimed."""
+        statement = select(func.count()).select_from(work).where(work.c.state.in_(("pending", "claimed")))
+        if kind is not None:
+            statement = statement.where(work.c.kind == kind)
+        with self._database.reading() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    def next_due(self, kind: str | None = None) -> datetime | None:
+        """When the next pending item may be claimed; None when nothing is pending."""
+        statement = select(func.min(work.c.not_before)).where(work.c.state == "pending")
+        if kind is not None:
+            statement = statement.where(work.c.kind == kind)
+        with self._database.reading() as connection:
+            due: datetime | None = connection.execute(statement).scalar()
+        return due
+
+    def failed(self, kind: str | None = None) -> list[WorkItem]:
+        """Items that will not be tried again unless a person says so, with their last error."""
+        statement = select(work).where(work.c.state == "failed").order_by(work.c.kind, work.c.added_at)
+        if kind is not None:
+            statement = statement.where(work.c.kind == kind)
+        with self._database.reading() as connection:
+            return [_item(row) for row in connection.execute(statement)]
+
+    def retry_failed(self, kind: str | None = None) -> int:
+        """Make failed items pending with all their attempts again; returns how many."""
+        statement = update(work).where(work.c.state == "failed")
+        if kind is not None:
+            statement = statement.where(work.c.kind == kind)
+        with self._database.writing() as connection:
+            changed = statement.values(state="pending", attempts=0, not_before=work.c.added_at).returning(work.c.key)
+            return len(connection.execute(changed).all())
+
+
+def _is(kind: str, keys: Sequence[str]) -> ColumnElement[bool]:
+    return and_(work.c.kind == kind, work.c.key.in_(keys))
+
+
+def _batches(keys: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Batches of different keys with the position of the first."""
+    rest = iter(dict.fromkeys(keys))
+    start = 0
+    while batch := list(islice(rest, BATCH)):
+        yield start, batch
+        start += len(batch)
+
+
+def _slices(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
+
+
+def _item(row: Any) -> WorkItem:
+    return WorkItem(kind=row.kind, key=row.key, payload=row.payload, attempts=row.attempts, state=row.state, error=row.error)

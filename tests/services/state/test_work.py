@@ -1,0 +1,226 @@
+"""The work queue: exactly one holder per item, leases, retries, restarts."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from services.settings import Settings
+from services.state.state import State
+from services.state.work import WorkQueue
+
+
+@pytest.fixture
+def state(settings: Settings) -> Iterator[State]:
+    opened = State.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def queue(state: State) -> WorkQueue:
+    return state.work
+
+
+def claim(queue: WorkQueue, now: datetime, limit: int = 100, owner: str = "me", lease_seconds: float = 60) -> list[str]:
+    return [item.key for item in queue.claim("extract", limit=limit, owner=owner, lease_seconds=lease_seconds, now=now)]
+
+
+def test_work_comes_in_the_order_in_which_it_was_added(queue: WorkQueue, now: datetime) -> None:
+    assert queue.add("extract", ["z", "a", "m"], now=now) == 3
+    assert queue.add("extract", ["b"], now=now + timedelta(seconds=1)) == 1
+    assert queue.add("geocode", ["a"], now=now) == 1
+    assert claim(queue, now, limit=2) == ["z", "a"]
+    assert claim(queue, now + timedelta(seconds=2)) == ["m", "b"]
+    assert claim(queue, now + timedelta(seconds=2)) == []
+
+
+def test_adding_twice_is_adding_once(queue: WorkQueue, now: datetime) -> None:
+    assert queue.add("load", ["a", "a", "b"], payload={"a": {"dataset": "areas"}}, now=now) == 2
+    assert queue.add("load", ["a"], payload={"a": {"dataset": "other"}}, now=now) == 0
+    assert queue.add("load", ["a"], payload={"a": {"dataset": "other"}}, now=now, again=True) == 0
+    item = queue.get("load", "a")
+    assert item is not None
+    assert item.payload == {"dataset": "areas"}
+    assert queue.counts() == {"load": {"pending": 2}}
+
+
+def test_done_work_comes_back_only_when_asked_for_again(queue: WorkQueue, now: datetime) -> None:
+    queue.add("extract", ["a"], payload={"a": {"n": 1}}, now=now)
+    claim(queue, now)
+    queue.done("extract", ["a"])
+    assert queue.add("extract", ["a"], now=now) == 0
+    assert claim(queue, now) == []
+    assert queue.add("extract", ["a"], payload={"a": {"n": 2}}, now=now, again=True) == 1
+    [item] = queue.claim("extract", limit=1, owner="me", lease_seconds=60, now=now)
+    assert item.payload == {"n": 2}
+
+
+def test_what_is_asked_for_again_while_claimed_is_done_once_more(queue: WorkQueue, now: datetime) -> None:
+    queue.add("geocode", ["letter:1"], now=now)
+    queue.claim("geocode", limit=1, owner="me", lease_seconds=60, now=now)
+    queue.add("geocode", ["letter:1"], now=now, again=True)
+    queue.done("geocode", ["letter:1"])
+    assert queue.outstanding("geocode") == 1
+    queue.claim("geocode", limit=1, owner="me", lease_seconds=60, now=now)
+    queue.done("geocode", ["letter:1"])
+    assert queue.outstanding() == 0
+
+
+def test_a_lease_that_ends_makes_the_item_free(queue: WorkQueue, now: datetime) -> None:
+    queue.add("extract", ["a"], now=now)
+    assert claim(queue, now, owner="dead", lease_seconds=60) == ["a"]
+    assert claim(queue, now + timedelta(seconds=59)) == []
+    assert claim(queue, now + timedelta(seconds=61), owner="next") == ["a"]
+    assert queue.renew("extract", ["a"], owner="dead", lease_seconds=60, now=now) == set()
+    assert queue.renew("extract", ["a"], owner="next", lease_seconds=600, now=now + timedelta(seconds=61)) == {"a"}
+    assert claim(queue, now + timedelta(seconds=600)) == []
+
+
+def test_claims_may_name_their_keys(queue: WorkQueue, now: datetime) -> None:
+    queue.add("register", ["a", "b", "c"], now=now)
+    items = queue.claim("register", keys=["b", "nothing"], limit=5, owner="me", lease_seconds=60, now=now)
+    assert [item.key for item in items] == ["b"]
+    assert queue.claim("register", keys=["b"], limit=5, owner="other", lease_seconds=60, now=now) == []
+    assert queue.claim("register", keys=[], limit=5, owner="other", lease_seconds=60, now=now) == []
+
+
+def test_failures_are_tried_again_later_and_five_times(queue: WorkQueue, now: datetime) -> None:
+    queue.add("extract", ["a"], now=now)
+    waits = []
+    for attempt in range(1, 6):
+        assert claim(queue, now) == ["a"]
+        queue.fail("extract", "a", f"broken {attempt}", True, now)
+        assert claim(queue, now) == []
+        item = queue.get("extract", "a")
+        assert item is not None
+        assert item.attempts == attempt
+        if item.state == "failed":
+            break
+        due = queue.next_due("extract")
+        assert due is not None
+        waits.append((due - now).total_seconds())
+        now = due
+    assert waits == [10, 20, 40, 80]
+    [failed] = queue.failed()
+    assert (failed.key, failed.error, failed.attempts) == ("a", "broken 5", 5)
+    assert queue.outstanding() == 0
+    assert queue.next_due() is None
+    assert queue.retry_failed() == 1
+    assert claim(queue, now) == ["a"]
+
+
+def test_a_lasting_fault_is_not_tried_again(queue: WorkQueue, now: datetime) -> None:
+    queue.add("load", ["a", "b"], now=now)
+    queue.claim("load", limit=1, owner="me", lease_seconds=60, now=now)
+    queue.fail("load", "a", "no such column", False, now)
+    queue.fail("load", "unknown", "nothing happens", False, now)
+    assert [item.key for item in queue.failed("load")] == ["a"]
+    assert queue.failed("extract") == []
+    assert queue.counts() == {"load": {"failed": 1, "pending": 1}}
+    assert queue.retry_failed("extract") == 0
+
+
+def test_released_work_is_free_at_once_and_loses_no_attempt(queue: WorkQueue, now: datetime) -> None:
+    queue.add("register", ["a"], now=now)
+    queue.claim("register", limit=1, owner="me", lease_seconds=60, now=now)
+    queue.release("register", ["a"], "the warehouse is down")
+    [item] = queue.claim("register", limit=1, owner="me", lease_seconds=60, now=now)
+    assert (item.attempts, item.error) == (0, "the warehouse is down")
+
+
+def test_work_survives_a_restart(settings: Settings, now: datetime) -> None:
+    first = State.open(settings)
+    first.work.add("extract", ["a", "b", "c"], payload={"b": {"x": [1, {"ü": None}]}}, now=now)
+    claim(first.work, now, limit=1)
+    first.work.done("extract", ["a"])
+    claim(first.work, now, limit=1)
+    first.close()
+    second = State.open(settings)
+    assert second.work.counts() == {"extract": {"done": 1, "claimed": 1, "pending": 1}}
+    assert second.work.release_leases() == 1
+    items = second.work.claim("extract", limit=9, owner="me", lease_seconds=60, now=now)
+    assert [(item.key, item.payload) for item in items] == [("b", {"x": [1, {"ü": None}]}), ("c", {})]
+    second.close()
+
+
+def test_many_keys_in_one_call(queue: WorkQueue, now: datetime) -> None:
+    keys = [f"letter-{number}" for number in range(5_500)]
+    assert queue.add("extract", iter(keys), now=now) == 5_500
+    assert queue.add("extract", keys, now=now) == 0
+    assert claim(queue, now + timedelta(seconds=1), limit=5_000) == keys[:5_000]
+    queue.done("extract", keys)
+    assert queue.add("extract", keys, now=now, again=True) == 5_500
+
+
+def test_racing_threads_get_every_item_once(queue: WorkQueue, now: datetime) -> None:
+    queue.add("extract", [str(number) for number in range(300)], now=now)
+    got: Counter[str] = Counter()
+    errors: list[Exception] = []
+
+    def work(owner: str) -> None:
+        try:
+            while keys := claim(queue, now + timedelta(seconds=1), limit=7, owner=owner):
+                got.update(keys)
+                queue.done("extract", keys)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(f"thread {number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(got) == 300
+    assert set(got.values()) == {1}
+    assert queue.counts() == {"extract": {"done": 300}}
+
+
+CLAIM_ALL = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from services.settings import Settings
+from services.state.state import State
+
+state = State.open(Settings(_env_file=None, data_dir=Path(sys.argv[1])))
+now = datetime(2026, 3, 1, 13, tzinfo=UTC)
+while items := state.work.claim("extract", limit=3, owner=sys.argv[2], lease_seconds=600, now=now):
+    for item in items:
+        print(item.key, flush=True)
+    state.work.done("extract", [item.key for item in items])
+"""
+
+
+def test_racing_processes_get_every_item_once_even_when_one_is_killed(settings: Settings, queue: WorkQueue, now: datetime) -> None:
+    queue.add("extract", [str(number) for number in range(240)], now=now)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", CLAIM_ALL, str(settings.data_dir), f"process {number}"], stdout=subprocess.PIPE, text=True)
+        for number in range(3)
+    ]
+    assert processes[0].stdout is not None
+    processes[0].stdout.readline()
+    processes[0].send_signal(signal.SIGKILL)
+    outputs = [process.communicate(timeout=60)[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [-signal.SIGKILL, 0, 0]
+    assert max(Counter(outputs[1] + outputs[2]).values()) == 1
+    counts = queue.counts()["extract"]
+    left = claim(queue, now + timedelta(hours=3))
+    assert counts.get("claimed", 0) == len(left) <= 3
+    assert counts["done"] + len(left) == 240
+
+
+def test_accepted_work_is_synced_to_disk(state: State) -> None:
+    """What a receipt was given for may not vanish in a power cut: WAL with synchronous = full (2)."""
+    with state.database.reading() as connection:
+        assert connection.execute(text("pragma journal_mode")).scalar() == "wal"
+        assert connection.execute(text("pragma synchronous")).scalar() == 2
