@@ -16,14 +16,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from typer.core import TyperGroup
 
 from flows.doctor import examine
 from flows.serve import serving, utc_now
 from flows.steps.run import run_outstanding
-from services.errors import ConfigurationError, PlatformError
+from services.errors import PlatformError
 from services.settings import Settings
 from services.wiring import Services, open_services
 
@@ -32,6 +32,7 @@ err = Console(stderr=True)
 
 DOOR = "cli"
 CHUNK = 1 << 20
+LETTER_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pdf"}
 
 
 class SentenceGroup(TyperGroup):
@@ -115,7 +116,13 @@ def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
 
 def _progress() -> Progress:
     return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err, transient=True
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
     )
 
 
@@ -123,3 +130,295 @@ def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk
+
+
+def _counted(path: Path, progress: Progress, task: TaskID) -> Iterator[bytes]:
+    for chunk in _chunks(path):
+        yield chunk
+        progress.advance(task, len(chunk))
+
+
+def _letter_files(paths: list[Path]) -> tuple[list[Path], int]:
+    """Files as named, folders searched for letters; and how many other files lie in those folders."""
+    files, left = [], 0
+    for path in paths:
+        if path.is_file():
+            files.append(path)
+            continue
+        for found in sorted(path.rglob("*")):
+            if found.suffix.lower() in LETTER_SUFFIXES and found.is_file():
+                files.append(found)
+            else:
+                left += found.is_file()
+    return files, left
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    serve: Annotated[bool, typer.Option(help="Stay and answer after the summary.")] = True,
+    seed: Annotated[int, typer.Option(help="Another seed is another town.")] = 1,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the portal in a browser.")] = True,
+    as_json: JsonFlag = False,
+) -> None:
+    """The whole main job on a fictional town, before your eyes; then the API and portal on localhost."""
+    from flows.demo.run import run_demo
+
+    summary = run_demo(ctx.obj, serve=serve, seed=seed, console=err if as_json else out, open_browser=open_browser)
+    if as_json:
+        _print_json(summary)
+
+
+@app.command()
+def town(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An OpenStreetMap extract (.osm.pbf or .osm).")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Where the three files go.")] = Path("town"),
+    as_json: JsonFlag = False,
+) -> None:
+    """Write areas.csv, facilities.csv and address_points.csv from any OpenStreetMap extract, and say how complete they are."""
+    from flows.town import write_town
+
+    with _progress() as progress:
+        task = progress.add_task("reading the extract", total=None)
+        report = write_town(file, out_dir, lambda text: progress.update(task, description=text))
+    if as_json:
+        _print_json(report)
+        return
+    out.print(report.as_text(), highlight=False)
+    out.print(f"\nNext: cartulary load areas {out_dir}/areas.csv")
+
+
+@app.command()
+def load(
+    ctx: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="facilities, areas, address_points, or one of your own.")],
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)],
+    mode: Annotated[str | None, typer.Option(help="replace, append or upsert (default: what the contract says).")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Load data files (CSV or GeoJSON; delimiter, encoding and header are found out) into a dataset."""
+    from flows.steps.load import load_upload
+
+    results = []
+    with open_services(ctx.obj) as services, _progress() as progress:
+        for path in files:
+            task = progress.add_task(f"{path.name}: storing", total=path.stat().st_size)
+            receipt = services.intake.receive_dataset(_counted(path, progress, task), path.name, dataset, mode, DOOR, utc_now())
+            if receipt.state == "refused":
+                raise IntakeError(f"{path}: {receipt.reason}")
+            progress.update(task, description=f"{path.name}: loading", total=None)
+            results.append(load_upload(services, upload_id=receipt.upload_id, dataset=dataset, mode=mode, now=utc_now(), progress=None))
+    if as_json:
+        _print_json(results)
+        return
+    for path, result in zip(files, results, strict=True):
+        out.print(
+            f"{path}: {result.received} received, {result.landed} landed, {result.rejected} rejected (generation {result.generation})"
+        )
+        for warning in result.warnings:
+            out.print(f"  [yellow]note:[/] {warning}", highlight=False)
+    out.print("Next: cartulary run")
+
+
+@app.command()
+def preview(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    dataset: Annotated[str | None, typer.Option(help="Compare with this dataset's contract.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Look into a data file before anything is written: dialect, encoding, columns, first problems."""
+    from flows.preview import preview_file
+
+    found = preview_file(file, dataset)
+    _print_json(found) if as_json else out.print(found.as_text(), highlight=False)
+
+
+@letters_app.command("add")
+def letters_add(
+    ctx: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(exists=True, help="Files or folders: JPEG, PNG, TIFF, PDF.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Take letters in; the same bytes are the same letter. A refused file is told with its reason and leaves a trace."""
+    files, left = _letter_files(paths)
+    receipts = []
+    with open_services(ctx.obj) as services, _progress() as progress:
+        task = progress.add_task("taking letters in", total=len(files))
+        for path in files:
+            receipts.append(services.intake.receive_letter(_chunks(path), path.name, DOOR, utc_now()))
+            progress.advance(task)
+    if as_json:
+        _print_json(receipts)
+        return
+    new = sum(receipt.is_new and receipt.state == "stored" for receipt in receipts)
+    refused = [receipt for receipt in receipts if receipt.state == "refused"]
+    out.print(f"{new} new, {len(receipts) - new - len(refused)} known before, {len(refused)} refused")
+    for receipt in refused:
+        out.print(f"  [yellow]refused:[/] {receipt.file_name}: {receipt.reason}", highlight=False)
+    if left:
+        out.print(f"  {left} other files in the folders were left where they are")
+    out.print("Next: cartulary run")
+
+
+@app.command()
+def run(ctx: typer.Context, as_json: JsonFlag = False) -> None:
+    """Extract, geocode, transform, publish: whatever is outstanding."""
+
+    with open_services(ctx.obj) as services, _progress() as progress:
+        waiting = services.state.work.outstanding("extract")
+        task = progress.add_task("reading letters", total=waiting or None)
+
+        def show(step: str, count: int) -> None:
+            if step == "extract":
+                progress.advance(task, count)
+            else:
+                progress.update(task, description={"transform": "building the map"}.get(step, "reading letters"))
+
+        result = run_outstanding(services, clock=utc_now, progress=show)
+    if as_json:
+        _print_json(result)
+        return
+    rows = [
+        {"step": step, **{"counts": ", ".join(f"{name} {count}" for name, count in counts.items() if count)}}
+        for step, counts in result.counts.items()
+        if any(counts.values())
+    ]
+    _print_table("Done", rows)
+
+
+@app.command()
+def status(ctx: typer.Context, as_json: JsonFlag = False) -> None:
+    """Counts per layer and per state, and whether they add up."""
+    from flows.status import take_stock
+
+    with open_services(ctx.obj) as services:
+        stock = take_stock(services)
+    if as_json:
+        _print_json(stock)
+    else:
+        for title, rows in stock.tables():
+            _print_table(title, rows)
+        for sentence in stock.differences:
+            out.print(f"[bold red]does not add up:[/] {sentence}", highlight=False)
+    if stock.differences:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sql(
+    ctx: typer.Context,
+    query: Annotated[str, typer.Argument(help="One SELECT.")],
+    fmt: Annotated[
+        str, typer.Option("--format", help="Any format of ClickHouse: CSV, JSON, PrettyCompact, Parquet …")
+    ] = "PrettyCompactNoEscapes",
+) -> None:
+    """Ask the warehouse; read only."""
+    with open_services(ctx.obj) as services:
+        sys.stdout.buffer.write(services.warehouse.query_format(query, settings={"readonly": 1}, fmt=fmt))
+
+
+@app.command()
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1: this machine only).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port (default 8600; 0 takes a free one).")] = None,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the portal in a browser.")] = True,
+) -> None:
+    """Answer on localhost: the API, the portal, and the work behind them."""
+
+    with open_services(ctx.obj) as services, serving(services, host=host, port=port) as server:
+        url = server.portal_url()
+        out.print(f"API     {server.url}/docs\nPortal  {url}\n(the link works once; Ctrl-C stops)", highlight=False, soft_wrap=True)
+        if open_browser:
+            webbrowser.open(url)
+        while server.thread.is_alive():
+            server.thread.join(0.5)
+
+
+@app.command()
+def evaluate(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A folder of letters with a truth.csv.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Score the letters of a folder that has a truth.csv: right means located within 50 m of the truth."""
+    from flows.evaluate import evaluate as score
+
+    with open_services(ctx.obj) as services:
+        result = score(services, folder)
+    if as_json:
+        _print_json(result)
+        return
+    _print_table(str(folder), [{"of": "all", **{name: count for name, count in result.items() if isinstance(count, int)}}])
+
+
+@app.command()
+def reprocess(
+    ctx: typer.Context,
+    read_again: Annotated[bool, typer.Option("--read-again", help="Also read every letter again.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Rebuild what bronze lacks from the object store, try again what failed, and do what is outstanding."""
+    from flows.steps.reprocess import reprocess as rebuild
+
+    with open_services(ctx.obj) as services:
+        result = rebuild(services, read_again=read_again, clock=utc_now)
+    _print_json(result) if as_json else out.print(", ".join(f"{name} {count}" for name, count in result.counts.items()))
+
+
+@app.command()
+def doctor(ctx: typer.Context, as_json: JsonFlag = False) -> None:
+    """What is wrong here, and the exact command that repairs it."""
+    findings = examine(ctx.obj)
+    if as_json:
+        _print_json(findings)
+    else:
+        for finding in findings:
+            mark = "[green]well[/]" if finding.is_ok else "[bold red]WRONG[/]"
+            out.print(f"{mark:>14}  {finding.check}: {finding.found}", highlight=False)
+            if not finding.is_ok:
+                out.print(f"       repair: {finding.repair}", highlight=False)
+    if not all(finding.is_ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@dataset_app.command("new")
+def dataset_new(
+    name: Annotated[str, typer.Argument(help="Plural, lower case, underscores: bus_stops.")],
+    file: Annotated[Path, typer.Option("--from", exists=True, dir_okay=False, help="A sample: CSV or GeoJSON.")],
+) -> None:
+    """Scaffold a dataset folder from a sample: contract, staging model, tests. Nothing else needs to be edited."""
+    from flows.scaffold import scaffold_dataset
+
+    for path in scaffold_dataset(name, file):
+        out.print(f"wrote {path}")
+    out.print(f"Next: look at the contract, then cartulary load {name} {file}")
+
+
+@keys_app.command("create")
+def keys_create(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Who or what uses it.")],
+    scope: Annotated[list[str], typer.Option(help="intake, read, review, exact, admin; may be repeated.")] = ["read"],  # noqa: B006
+    as_json: JsonFlag = False,
+) -> None:
+    """Create an API key; it is shown once."""
+    with open_services(ctx.obj) as services:
+        created = services.keys.create(name, scope, utc_now())
+    _print_json(created) if as_json else out.print(f"{created.secret}\n(shown once; send it as X-API-Key)", highlight=False)
+
+
+@keys_app.command("list")
+def keys_list(ctx: typer.Context, as_json: JsonFlag = False) -> None:
+    """All keys, without their secrets."""
+    with open_services(ctx.obj) as services:
+        keys = [asdict(key) for key in services.keys.list()]
+    _print_json(keys) if as_json else _print_table("API keys", keys)
+
+
+@keys_app.command("revoke")
+def keys_revoke(ctx: typer.Context, key_id: str) -> None:
+    """Revoke a key at once."""
+    with open_services(ctx.obj) as services:
+        services.keys.revoke(key_id, utc_now())
+    out.print(f"revoked {key_id}")

@@ -47,6 +47,9 @@ def open_services(settings: Settings) -> Iterator[Services]:
         migrate(warehouse)
         state = State.open(settings)
         stack.callback(state.close)
+        if warehouse.is_embedded:
+            # The directory is ours alone, so that whoever held a claim is dead.
+            state.work.release_leases()
         objects = _open_objects(settings)
         contracts = load_contracts()
         extractor = OcrExtractor(workers=settings.extraction.workers or _reader_count())

@@ -34,7 +34,9 @@ def extract_outstanding(services: Services, *, clock: Clock, batch: int = 64) ->
     """Read up to `batch` outstanding letters, one after the other as each is done; yields the letter_id once its extraction
     is in bronze and its geocoding is queued. A letter that cannot be read now is put back with its reason."""
     owner = f"process {os.getpid()}"
-    items = {item.key: item for item in services.state.work.claim("extract", limit=batch, owner=owner, lease_seconds=LEASE_SECONDS, now=clock())}
+    items = {
+        item.key: item for item in services.state.work.claim("extract", limit=batch, owner=owner, lease_seconds=LEASE_SECONDS, now=clock())
+    }
     if not items:
         return
     ids = {letter_id: extraction_id(letter_id, services, str(item.payload.get("attempt", ""))) for letter_id, item in items.items()}
@@ -74,7 +76,7 @@ def _files(services: Services, letter_ids: Sequence[str], stack: ExitStack) -> l
             letter_id=row["letter_id"],
             path=stack.enter_context(services.objects.local_path(row["object_key"])),
             media_type=row["media_type"],
-            pages=tuple(row["page_numbers"]),
+            pages=row["page_count"],
         )
         for row in rows
     ]

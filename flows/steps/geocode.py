@@ -22,28 +22,32 @@ REQUEUE = "register_generation"
 
 def register_generation(services: Services) -> int:
     """Generation of the newest address register that is loaded; 0 when there is none."""
-    return int(services.warehouse.scalar("select max(generation) from bronze.loads where dataset = 'address_points' and state = 'loaded'") or 0)
+    return int(
+        services.warehouse.scalar("select max(generation) from bronze.loads where dataset = 'address_points' and state = 'loaded'") or 0
+    )
 
 
 def requeue_after_new_register(services: Services, *, clock: Clock) -> StepResult:
     """A new address register asks the old questions again; once per generation, wherever the last run was killed."""
     generation = register_generation(services)
-    marker = str(generation)
-    if generation == 0 or not services.state.work.add(REQUEUE, [marker], now=clock()):
+    if generation == 0:
+        return StepResult("requeue")
+    services.state.work.add(REQUEUE, [str(generation)], now=clock())
+    markers = services.state.work.claim(REQUEUE, limit=BATCH, owner=_owner(), lease_seconds=LEASE_SECONDS, now=clock())
+    if not markers:
         return StepResult("requeue")
     count = 0
     for row in services.warehouse.query(_sql("stale_subjects"), {"generation": generation}):
         count += services.state.work.add("geocode", row["subjects"], now=clock(), again=True)
-    services.state.work.done(REQUEUE, [marker])
+    services.state.work.done(REQUEUE, [marker.key for marker in markers])
     return StepResult("requeue", {"requeued": count})
 
 
 def geocode_outstanding(services: Services, *, clock: Clock) -> StepResult:
     """Ask the geocoder for all outstanding subjects, in batches; each answer lands once."""
     placed: dict[str, int] = {}
-    owner = f"process {os.getpid()}"
     while True:
-        items = services.state.work.claim("geocode", limit=BATCH, owner=owner, lease_seconds=LEASE_SECONDS, now=clock())
+        items = services.state.work.claim("geocode", limit=BATCH, owner=_owner(), lease_seconds=LEASE_SECONDS, now=clock())
         if not items:
             return StepResult("geocode", placed)
         keys = [item.key for item in items]
@@ -84,7 +88,14 @@ def _rows(
         subject, address = subjects[key], subjects[key]["address"]
         fields = answer.model_dump()
         fields["candidates"] = json.dumps(fields["candidates"], ensure_ascii=False)
-        identity = (subject["subject_id"], subject["extraction_id"], subject["correction_id"], geocoder.name, geocoder.version, str(generation))
+        identity = (
+            subject["subject_id"],
+            subject["extraction_id"],
+            subject["correction_id"],
+            geocoder.name,
+            geocoder.version,
+            str(generation),
+        )
         identifier = hashlib.sha256("\x1f".join(identity).encode()).hexdigest()[:32]
         rows[identifier] = {
             "geocode_id": identifier,
@@ -106,6 +117,10 @@ def _rows(
     for row in known:
         del rows[row["geocode_id"]]
     return list(rows.values())
+
+
+def _owner() -> str:
+    return f"process {os.getpid()}"
 
 
 def _sql(name: str) -> str:

@@ -50,7 +50,9 @@ class _Run:
 
     def take_in(self) -> None:
         """Register what was accepted while the warehouse was away, load data files, and look at a new register with new eyes."""
-        self.step("register", lambda: StepResult("register", {"registered": self.services.intake.register_outstanding(self.clock()).registered}))
+        self.step(
+            "register", lambda: StepResult("register", {"registered": self.services.intake.register_outstanding(self.clock()).registered})
+        )
         self.step("load", lambda: load_outstanding(self.services, now=self.clock()))
 
     def read_and_place(self) -> int:

@@ -148,10 +148,16 @@ class Warehouse:
         with self._errors("a query") as client:
             return client.query_arrow(sql, parameters=_parameters(parameters), use_strings=True)
 
-    def query_format(self, sql: str, parameters: Mapping[str, object] | None = None, fmt: str = "CSVWithNames") -> bytes:
+    def query_format(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        fmt: str = "CSVWithNames",
+        settings: Mapping[str, object] | None = None,
+    ) -> bytes:
         """The result of a SELECT in any of ClickHouse's own formats."""
         with self._errors("a query") as client:
-            return client.raw_query(sql, parameters=_parameters(parameters), fmt=fmt)
+            return client.raw_query(sql, parameters=_parameters(parameters), settings=_settings(settings), fmt=fmt)
 
     def scalar(self, sql: str, parameters: Mapping[str, object] | None = None) -> Any:
         """The first column of the first row; None when there is no row."""
@@ -159,9 +165,7 @@ class Warehouse:
             rows = client.query(sql, parameters=_parameters(parameters), tz_mode="aware").result_rows
             return rows[0][0] if rows else None
 
-    def command(
-        self, sql: str, parameters: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None
-    ) -> None:
+    def command(self, sql: str, parameters: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None) -> None:
         """Run a statement without a result: DDL, INSERT … SELECT, ALTER."""
         with self._errors("a statement") as client:
             client.command(sql, parameters=_parameters(parameters), settings=_settings(settings))

@@ -1,4 +1,4 @@
--- One row per letter: where its bytes are and which of their pages it has.
+-- One row per letter: where its bytes are and how many pages it has.
 with
 letters as (
     select
@@ -23,6 +23,6 @@ select
     letters.letter_id as letter_id,
     uploads.object_key as object_key,
     uploads.media_type as media_type,
-    arrayMap(page -> page.2, letters.letter_pages) as page_numbers
+    length(letters.letter_pages) as page_count
 from letters
 inner join uploads on uploads.upload_id = letters.letter_pages[1].1

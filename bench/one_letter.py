@@ -1,0 +1,100 @@
+"""The cost of one more letter, with a million requests in the warehouse and with none."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.demo.generate import generate_town
+from flows.steps.run import run_outstanding
+from flows.steps.transform import transform
+from services.settings import Settings
+from services.wiring import Services, open_services
+
+REQUESTS = 1_000_000
+BOUND = 2.0
+REPEATS = 3
+
+SUBMISSIONS = """
+insert into bronze.submissions (submission_id, channel, requester_name, contact, street, housenumber, postcode, city, facility_kind, message,
+    object_key, received_at)
+with (select groupArray((street, housenumber, postcode, city, longitude, latitude, address_id)) from silver.int_addresses__normalized) as register
+select
+    concat('bulk-', toString(number)), 'web', '', '', address.1, address.2, address.3, address.4,
+    ['pharmacy', 'school', 'doctor', 'post_office'][number % 4 + 1], '', '', toDateTime64('2026-01-01 00:00:00', 3, 'UTC') + toIntervalSecond(number)
+from (select number, register[cityHash64(number) % length(register) + 1] as address from numbers({count:UInt64}))
+"""
+GEOCODES = """
+insert into bronze.geocodes (geocode_id, subject_kind, subject_id, extraction_id, correction_id, geocoder, geocoder_version, register_generation,
+    query_street, query_housenumber, query_postcode, query_city, precision, address_id, matched_street, matched_housenumber, matched_postcode,
+    matched_city, longitude, latitude, uncertainty_m, street_similarity, street_edits, city_similarity, is_postcode_equal, is_housenumber_equal,
+    candidate_margin, candidates, raw, geocoded_at)
+with (select groupArray((street, housenumber, postcode, city, longitude, latitude, address_id)) from silver.int_addresses__normalized) as register
+select
+    concat('bulk-', toString(number)), 'submission', concat('bulk-', toString(number)), '', '', 'register', '1', 1,
+    address.1, address.2, address.3, address.4, 'house', address.7, address.1, address.2, address.3, address.4, address.5, address.6, 10,
+    1, 0, 1, 1, 1, 1, '[]', '', toDateTime64('2026-01-01 00:00:00', 3, 'UTC')
+from (select number, register[cityHash64(number) % length(register) + 1] as address from numbers({count:UInt64}))
+"""
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _load(services: Services, town: Path) -> None:
+    for dataset in ("areas", "facilities", "address_points"):
+        path = town / f"{dataset}.csv"
+        services.intake.receive_dataset(iter([path.read_bytes()]), path.name, dataset, None, "cli", _clock())
+    run_outstanding(services, clock=_clock)
+
+
+def measure(count: int, town: Path) -> dict[str, float]:
+    """Seconds for one letter, from bytes to gold, on top of `count` requests: the median of some letters, and the raw number of requests."""
+    letters = sorted((town / "letters").glob("*.jpg"))
+    with tempfile.TemporaryDirectory() as directory, open_services(Settings(_env_file=None, data_dir=Path(directory))) as services:
+        _load(services, town)
+        if count:
+            for statement in (SUBMISSIONS, GEOCODES):
+                services.warehouse.command(statement, {"count": count}, {"max_memory_usage": 0})
+            transform(services, now=_clock())
+        seconds = []
+        for letter in letters[: REPEATS + 1]:
+            started = time.perf_counter()
+            services.intake.receive_letter(iter([letter.read_bytes()]), letter.name, "cli", _clock())
+            run_outstanding(services, clock=_clock)
+            seconds.append(time.perf_counter() - started)
+        requests = services.warehouse.scalar("select count() from gold.fct_requests")
+        # The first letter also starts the reader's processes.
+        return {"seconds": statistics.median(seconds[1:]), "requests": float(requests)}
+
+
+def main() -> bool:
+    """Print the ratio; whether it is within its bound."""
+    with tempfile.TemporaryDirectory() as directory:
+        generate_town(1, Path(directory))
+        results = {}
+        for count in (0, REQUESTS):
+            # A process of its own: chDB opens one directory per process.
+            answer = subprocess.run(
+                [sys.executable, "-m", "bench.one_letter", str(count), directory], capture_output=True, text=True, check=False
+            )
+            if answer.returncode:
+                sys.stdout.write(answer.stderr)
+                return False
+            results[count] = json.loads(answer.stdout.splitlines()[-1])
+    ratio = results[REQUESTS]["seconds"] / results[0]["seconds"]
+    sys.stdout.write(
+        f"one letter on {results[0]['requests']:,.0f} requests: 1.00; on {results[REQUESTS]['requests']:,.0f}: {ratio:.2f} (bound {BOUND})\n"
+    )
+    return ratio <= BOUND
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(int(sys.argv[1]), Path(sys.argv[2]))) + "\n")
