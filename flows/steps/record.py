@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.errors import PlatformError
+from services.metrics import METRICS
 from services.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def recorded(services: Services, run_id: str, step: str, action: Callable[[], St
 
 
 def _write(services: Services, run_id: str, result: StepResult, state: str, started_at: datetime, finished_at: datetime) -> None:
+    METRICS.observe_step(result.step, state, (finished_at - started_at).total_seconds(), result.counts)
     services.warehouse.insert(
         "bronze.step_outcomes",
         [
