@@ -13,6 +13,7 @@ from typing import Any
 from services.errors import ContractError
 from services.wiring import Services
 
+SQL = Path(__file__).with_name("sql")
 TRUTH = "truth.csv"
 RIGHT_METRES = 50.0
 EARTH_RADIUS_METRES = 6_371_008.8
@@ -152,4 +153,4 @@ def distance_metres(one: tuple[float, float], other: tuple[float, float]) -> flo
 
 
 def _sql(name: str) -> str:
-    return Path(__file__).with_name(f"{name}.sql").read_text(encoding="utf-8")
+    return (SQL / f"{name}.sql").read_text(encoding="utf-8")
