@@ -1,0 +1,89 @@
+/** Listens to the server's events and keeps the store up to date, also over lost connections. */
+
+import { get, Problem } from "../api/client";
+import { readinessOf, statusOf } from "../api/shapes";
+import type { Build, LetterEvent, LetterRow, Page, UploadEvent } from "../api/types";
+import { dispatch, snapshot } from "./store";
+
+const READINESS_EVERY_MS = 30_000;
+const STATUS_DELAY_MS = 700;
+const RECENT = 200;
+
+let statusTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Ask for the counters soon; many events make one call. */
+export function refreshStatusSoon(): void {
+  statusTimer ??= setTimeout(() => {
+    statusTimer = undefined;
+    void get<unknown>("/v1/status")
+      .then((answer) => dispatch({ type: "status", status: statusOf(answer) }))
+      .catch(() => undefined); // the connection banner already speaks of it
+  }, STATUS_DELAY_MS);
+}
+
+async function refreshReadiness(): Promise<void> {
+  try {
+    // Not through `get`: a server that is not ready answers 503 with the same body.
+    const answer = await fetch("/health/ready", { headers: { Accept: "application/json" } });
+    dispatch({ type: "readiness", readiness: readinessOf(await answer.json(), answer.ok) });
+  } catch {
+    /* the event stream's state says it */
+  }
+}
+
+async function loadRecent(): Promise<void> {
+  try {
+    const letters = await get<Page<LetterRow>>(`/v1/letters?limit=${RECENT}`);
+    dispatch({ type: "letters_loaded", letters: letters.items });
+    dispatch({ type: "status", status: statusOf(await get<unknown>("/v1/status")) });
+  } catch (error) {
+    if (error instanceof Problem && (error.status === 401 || error.status === 403)) dispatch({ type: "connection", connection: "ended" });
+  }
+}
+
+/** Connect until `stop` is called. EventSource itself reconnects and sends Last-Event-ID. */
+export function startFeed(): () => void {
+  let source: EventSource | null = null;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  let attempts = 0;
+
+  function listen(): void {
+    source = new EventSource("/v1/events");
+    source.onopen = () => {
+      attempts = 0;
+      dispatch({ type: "connection", connection: "live" });
+      // What happened while nobody listened.
+      void loadRecent();
+      void refreshReadiness();
+    };
+    source.onerror = () => {
+      if (snapshot().connection !== "ended") dispatch({ type: "connection", connection: "down" });
+      if (source?.readyState !== EventSource.CLOSED) return;
+      // Closed for good (an error status): try anew, slower each time, at most every 30 s.
+      attempts += 1;
+      void loadRecent();
+      retry = setTimeout(listen, Math.min(1000 * 2 ** attempts, 30_000));
+    };
+    const on = <T>(name: string, handle: (data: T) => void) =>
+      source!.addEventListener(name, (message) => {
+        handle(JSON.parse((message as MessageEvent<string>).data) as T);
+        refreshStatusSoon();
+      });
+    on<LetterEvent>("letter", (event) => dispatch({ type: "letter", event, now: Date.now() }));
+    on<UploadEvent>("upload", (event) => dispatch({ type: "upload", event, at: new Date().toISOString() }));
+    on<Build>("build", (build) => dispatch({ type: "build", build }));
+    source.addEventListener("status", (message) => {
+      dispatch({ type: "status", status: statusOf(JSON.parse((message as MessageEvent<string>).data)) });
+    });
+  }
+
+  void loadRecent();
+  void refreshReadiness();
+  listen();
+  const readiness = setInterval(() => void refreshReadiness(), READINESS_EVERY_MS);
+  return () => {
+    source?.close();
+    clearTimeout(retry);
+    clearInterval(readiness);
+  };
+}

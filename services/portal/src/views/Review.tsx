@@ -1,0 +1,324 @@
+/** The review desk: scan beside fields, decided by keyboard or mouse, next letter by itself. */
+
+import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } from "react";
+
+import { get, getAll, post, Problem } from "../api/client";
+import { reviewOf } from "../api/shapes";
+import type { Correction, ReviewItem } from "../api/types";
+import { moment } from "../format";
+import { useLive } from "../live/store";
+import { PlaceMap, type Point } from "../map/PlaceMap";
+import { Empty, Loading, ProblemNote } from "../parts/parts";
+import { hrefOf } from "../route";
+import { kindName, t } from "../strings";
+import { useLoad } from "../useLoad";
+import { changedFields, type Fields, fieldsOf, keyAction, shown } from "./reviewLogic";
+import { Scan } from "./Scan";
+
+export function Review({ id }: { id: string | null }) {
+  const waiting = useLive((state) => state.counts.review ?? 0);
+  // A new letter in review changes the count: the queue is asked for again, what is being edited stays.
+  const queue = useLoad(`reviews:${waiting}`, async () => (await getAll<unknown>("/v1/reviews", 1)).items.map(reviewOf));
+  const kept = useRef<ReviewItem[]>([]);
+  if (queue.data) kept.current = queue.data;
+  const [decided, setDecided] = useState<ReadonlySet<string>>(new Set());
+  const [message, setMessage] = useState("");
+  const items = kept.current.filter((item) => !decided.has(item.subject_id));
+  const index = Math.max(
+    0,
+    items.findIndex((item) => item.subject_id === id),
+  );
+  const item = items[index];
+
+  const go = useCallback(
+    (step: number) => {
+      const next = items[Math.min(items.length - 1, Math.max(0, index + step))];
+      if (next) location.hash = hrefOf("review", next.subject_id);
+    },
+    [items, index],
+  );
+
+  const decide = useCallback(
+    async (correction: Correction) => {
+      if (!item) return;
+      await post(`/v1/reviews/${encodeURIComponent(item.subject_id)}/corrections`, correction);
+      setMessage(t.review.done[correction.action] ?? "");
+      const next = items[index + 1] ?? items[index - 1];
+      setDecided((old) => new Set(old).add(item.subject_id));
+      location.hash = hrefOf("review", next?.subject_id);
+    },
+    [item, items, index],
+  );
+
+  return (
+    <div className="desk">
+      <p className="visually-hidden" role="status" data-test="review-message">
+        {message}
+      </p>
+      {queue.problem && <ProblemNote problem={queue.problem} onAgain={queue.reload} />}
+      {!item && queue.isLoading && <Loading />}
+      {!item && !queue.isLoading && !queue.problem && (
+        <Empty title={t.review.empty}>
+          <p className="hint">{t.review.emptyHint}</p>
+          {message && <p>{message}</p>}
+        </Empty>
+      )}
+      {item && (
+        <>
+          <nav className="queue" aria-label={t.review.queue}>
+            <h1>
+              {t.review.title} <span className="figure">{items.length}</span>
+            </h1>
+            <ol>
+              {items.map((other) => (
+                <li key={other.subject_id}>
+                  <a href={hrefOf("review", other.subject_id)} aria-current={other === item ? "true" : undefined}>
+                    <span className="queue-name">{other.file_name ?? t.channels.phone}</span>
+                    <span className="queue-note">{other.reason}</span>
+                  </a>
+                </li>
+              ))}
+            </ol>
+          </nav>
+          <Desk key={item.subject_id} item={item} position={t.review.position(index + 1, items.length)} onDecide={decide} onGo={go} />
+        </>
+      )}
+    </div>
+  );
+}
+
+interface DeskProps {
+  item: ReviewItem;
+  position: string;
+  onDecide: (correction: Correction) => Promise<void>;
+  onGo: (step: number) => void;
+}
+
+function Desk({ item, position, onDecide, onGo }: DeskProps) {
+  const before = useMemo(() => fieldsOf(item.extraction), [item]);
+  const [fields, setFields] = useState<Fields>(before);
+  const [point, setPoint] = useState<Point | null>(null);
+  const [isPlacing, setPlacing] = useState(false);
+  const [isSure, setSure] = useState(false);
+  const [isBusy, setBusy] = useState(false);
+  const [isHelp, setHelp] = useState(false);
+  const [isZoomed, setZoomed] = useState(false);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const first = useRef<HTMLInputElement>(null);
+  const save = useRef<HTMLButtonElement>(null);
+  const placeBox = useRef<HTMLDivElement>(null);
+  const kinds = useLoad("kinds", () => get<{ items: { facility_kind: string }[] }>("/v1/facility-kinds"));
+
+  const candidate = item.candidates[0] ?? null;
+  const near = useMemo<Point | null>(() => {
+    if (item.position) return item.position;
+    return candidate && candidate.longitude !== null && candidate.latitude !== null ? { longitude: candidate.longitude, latitude: candidate.latitude } : null;
+  }, [item, candidate]);
+
+  async function decide(correction: Correction): Promise<void> {
+    if (isBusy) return;
+    setBusy(true);
+    setProblem(null);
+    try {
+      await onDecide(correction);
+    } catch (error) {
+      setProblem(error instanceof Problem ? error : new Problem(0, String(error), ""));
+      setBusy(false);
+    }
+  }
+
+  const actions = {
+    accept: () => (item.position ? void decide({ action: "accept" }) : setProblem(new Problem(0, t.review.actions.accept, t.review.noPosition))),
+    correct: () => void decide({ action: "correct", ...changedFields(before, fields) }),
+    place: () => point && void decide({ action: "place", longitude: point.longitude, latitude: point.latitude, ...changedFields(before, fields) }),
+    reject: () => (isSure ? void decide({ action: "reject" }) : setSure(true)),
+    pick: (index: number) => {
+      const picked = item.candidates[index];
+      if (!picked) return;
+      setFields((old) => ({ ...old, street: picked.street, housenumber: picked.housenumber, postcode: picked.postcode, city: picked.city }));
+      save.current?.focus();
+    },
+  };
+
+  const latest = useRef(onKey);
+  latest.current = onKey;
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => latest.current(event);
+    addEventListener("keydown", listen);
+    return () => removeEventListener("keydown", listen);
+  }, []);
+
+  function onKey(event: KeyboardEvent): void {
+    const action = keyAction(event, document.activeElement);
+    if (!action) return;
+    event.preventDefault();
+    if (action.name !== "reject") setSure(false);
+    switch (action.name) {
+      case "next":
+        return onGo(1);
+      case "previous":
+        return onGo(-1);
+      case "accept":
+        return actions.accept();
+      case "correct":
+        return isPlacing && point ? void actions.place() : actions.correct();
+      case "reject":
+        return actions.reject();
+      case "edit":
+        return first.current?.focus();
+      case "place":
+        setPlacing(true);
+        return void setTimeout(() => placeBox.current?.querySelector("canvas")?.focus(), 50);
+      case "pick":
+        return actions.pick(action.index);
+      case "zoom":
+        return setZoomed(!isZoomed);
+      case "help":
+        return setHelp(!isHelp);
+      case "leave":
+        (document.activeElement as HTMLElement | null)?.blur();
+        return setPlacing(false);
+    }
+  }
+
+  return (
+    <>
+      <Scan item={item} isZoomed={isZoomed} onZoom={() => setZoomed(!isZoomed)} />
+      <section className="decision" aria-label={t.review.fields}>
+        <header>
+          <h2>{item.file_name ?? t.channels.phone}</h2>
+          <span className="hint">
+            {position} · {moment(item.received_at, new Date())}
+          </span>
+          <button type="button" className="quiet" aria-expanded={isHelp} onClick={() => setHelp(!isHelp)}>
+            {t.review.shortcuts} <kbd>?</kbd>
+          </button>
+        </header>
+        {isHelp && <Keys />}
+        <div className="why">
+          <strong>{t.review.why}</strong>
+          <p>{item.reason}</p>
+        </div>
+        {problem && <ProblemNote problem={problem} />}
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            actions.correct();
+          }}
+        >
+          <FieldSet fields={fields} before={before} onFields={setFields} first={first} kinds={kinds.data?.items.map((row) => row.facility_kind) ?? []} />
+          <Candidates item={item} onPick={actions.pick} />
+          <div ref={placeBox} className="placing">
+            <button type="button" className="quiet" aria-expanded={isPlacing} onClick={() => setPlacing(!isPlacing)}>
+              {t.review.placeTitle} <kbd>P</kbd>
+            </button>
+            {isPlacing && (
+              <>
+                <p className="hint" aria-live="polite">
+                  {point ? t.review.placed(point.longitude, point.latitude) : t.review.placeHint}
+                </p>
+                <PlaceMap near={near} point={point} onPoint={setPoint} />
+              </>
+            )}
+          </div>
+          <div className="actions">
+            {isPlacing && point ? (
+              <button type="button" className="primary" disabled={isBusy} onClick={() => void actions.place()}>
+                {t.review.actions.place} <kbd>Ctrl ↵</kbd>
+              </button>
+            ) : (
+              <button ref={save} type="submit" className="primary" disabled={isBusy} data-test="correct">
+                {t.review.actions.correct} <kbd>Ctrl ↵</kbd>
+              </button>
+            )}
+            <button type="button" disabled={isBusy || !item.position} title={item.position ? "" : t.review.noPosition} onClick={actions.accept} data-test="accept">
+              {t.review.actions.accept} <kbd>A</kbd>
+            </button>
+            <button type="button" className={isSure ? "danger" : ""} disabled={isBusy} onClick={actions.reject} data-test="reject">
+              {t.review.actions.reject} <kbd>R</kbd>
+            </button>
+          </div>
+          {isSure && (
+            <p className="hint" role="alert">
+              {t.review.rejectSure}
+            </p>
+          )}
+        </form>
+      </section>
+    </>
+  );
+}
+
+interface FieldSetProps {
+  fields: Fields;
+  before: Fields;
+  onFields: (fields: Fields) => void;
+  first: RefObject<HTMLInputElement | null>;
+  kinds: string[];
+}
+
+function FieldSet({ fields, before, onFields, first, kinds }: FieldSetProps) {
+  const field = (name: keyof Fields, label: string, className = "", ref?: RefObject<HTMLInputElement | null>) => (
+    <label className={`${className}${fields[name] !== before[name] ? " is-changed" : ""}`}>
+      <span>{label}</span>
+      <input ref={ref} name={name} value={fields[name]} onChange={(event) => onFields({ ...fields, [name]: event.target.value })} autoComplete="off" spellCheck={false} />
+    </label>
+  );
+  return (
+    <fieldset className="fields">
+      <legend>{t.review.fields}</legend>
+      {field("sender_name", t.review.sender, "wide")}
+      {field("street", t.review.street, "street", first)}
+      {field("housenumber", t.review.housenumber, "number")}
+      {field("postcode", t.review.postcode, "number")}
+      {field("city", t.review.city, "street")}
+      {field("letter_date", t.review.date, "half")}
+      <label className={`half${fields.facility_kind !== before.facility_kind ? " is-changed" : ""}`}>
+        <span>{t.review.kind}</span>
+        <select name="facility_kind" value={fields.facility_kind} onChange={(event) => onFields({ ...fields, facility_kind: event.target.value })}>
+          <option value="">{t.review.noKind}</option>
+          {[...new Set([...kinds, ...(fields.facility_kind ? [fields.facility_kind] : [])])].map((kind) => (
+            <option key={kind} value={kind}>
+              {kindName(kind)}
+            </option>
+          ))}
+        </select>
+      </label>
+    </fieldset>
+  );
+}
+
+function Candidates({ item, onPick }: { item: ReviewItem; onPick: (index: number) => void }) {
+  return (
+    <div className="candidates">
+      <h3>{t.review.candidates}</h3>
+      {item.candidates.length === 0 && <p className="hint">{t.review.noCandidates}</p>}
+      <ol>
+        {item.candidates.slice(0, 9).map((candidate, index) => (
+          <li key={candidate.address_id}>
+            <button type="button" onClick={() => onPick(index)}>
+              <kbd>{index + 1}</kbd>
+              <span>{shown(candidate)}</span>
+              {candidate.similarity !== null && <span className="hint">{t.review.similarity(candidate.similarity)}</span>}
+            </button>
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+function Keys() {
+  return (
+    <dl className="keys">
+      {t.review.keys.map(([key, meaning]) => (
+        <div key={key}>
+          <dt>
+            <kbd>{key}</kbd>
+          </dt>
+          <dd>{meaning}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
