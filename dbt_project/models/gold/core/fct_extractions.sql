@@ -1,0 +1,58 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    order_by='(letter_id, extraction_id)',
+    pre_hook="{{ delete_changed('letter_id') }}",
+) }}
+
+with letters as (
+
+    select * from {{ ref('int_requests__changed') }}
+    where subject_kind = 'letter'
+
+),
+
+extractions as (
+
+    select * from {{ ref('stg_cartulary__extractions') }}
+    where letter_id in (select letters.request_id from letters)
+
+),
+
+latest as (
+
+    select
+        letter_id,
+        extraction_id
+    from {{ ref('int_letters__latest_extractions') }}
+    where letter_id in (select letters.request_id from letters)
+
+),
+
+final as (
+
+    select
+        cast(extractions.extraction_id as String) as extraction_id,
+        cast(extractions.letter_id as String) as letter_id,
+        cast(extractions.extractor as LowCardinality(String)) as extractor,
+        cast(extractions.extractor_version as LowCardinality(String)) as extractor_version,
+        cast(extractions.model as LowCardinality(String)) as model,
+        cast(extractions.outcome as LowCardinality(String)) as outcome,
+        cast(extractions.language as LowCardinality(String)) as language,
+        cast(extractions.facility_kind as LowCardinality(String)) as facility_kind,
+        cast(extractions.street_score as Float64) as street_score,
+        cast(extractions.city_score as Float64) as city_score,
+        cast(extractions.agreement_score as Float64) as agreement_score,
+        cast(extractions.sender_score as Float64) as sender_score,
+        cast(latest.extraction_id is not null as Bool) as is_latest,
+        cast(if(latest.extraction_id is null, '', letters.state) as LowCardinality(String)) as letter_state,
+        cast(extractions.started_at as DateTime64(3, 'UTC')) as started_at,
+        cast(extractions.finished_at as DateTime64(3, 'UTC')) as finished_at,
+        cast(extractions._ingested_at as DateTime64(3, 'UTC')) as _ingested_at
+    from extractions
+    inner join letters on extractions.letter_id = letters.request_id
+    left join latest on extractions.letter_id = latest.letter_id and extractions.extraction_id = latest.extraction_id
+
+)
+
+select * from final

@@ -1,0 +1,80 @@
+{{ config(
+    materialized='table',
+    engine='MergeTree()',
+    order_by='area_code',
+    tags=['reference'],
+    query_settings={'join_use_nulls': 1},
+) }}
+
+with areas as (
+
+    select
+        area_code,
+        coalesce(parent_code, '') as parent_code,
+        level,
+        {{ multi_polygon('geometry') }} as polygons
+    from {{ ref('stg_areas__areas') }}
+
+),
+
+-- Files without levels still say who belongs to whom: the level is then the number of steps to the top. Twelve steps are more than any
+-- country has, and end a circle of parents.
+ancestors as (
+
+    with recursive steps as (
+
+        select
+            area_code,
+            parent_code,
+            toUInt8(0) as depth
+        from areas
+        union all
+        select
+            steps.area_code as area_code,
+            areas.parent_code as parent_code,
+            toUInt8(steps.depth + 1) as depth
+        from steps
+        inner join areas on steps.parent_code = areas.area_code
+        where steps.parent_code != '' and steps.depth < 12
+
+    )
+
+    select
+        area_code,
+        max(depth) as depth
+    from steps
+    group by area_code
+
+),
+
+levelled as (
+
+    select
+        areas.area_code as area_code,
+        toUInt8(coalesce(areas.level, ancestors.depth)) as level,
+        areas.polygons as polygons
+    from areas
+    left join ancestors on areas.area_code = ancestors.area_code
+
+),
+
+final as (
+
+    select
+        area_code,
+        level,
+        toUInt16(dense_rank() over (order by level asc) - 1) as layer,
+        polygons
+    from levelled
+
+)
+
+select
+    area_code,
+    level,
+    layer,
+    polygons,
+    arrayMap(
+        polygon -> arrayMap(ring -> arrayMap(point -> (point.1 + 1000. * layer, point.2), ring), polygon), polygons
+    ) as shifted_polygons
+from final

@@ -1,0 +1,8 @@
+{{ config(
+    materialized='table',
+    engine='MergeTree()',
+    order_by='request_id',
+    query_settings={'max_bytes_before_external_group_by': 500000000},
+) }}
+
+{{ nearest_facilities(ref('int_requests__placed'), 'request_id', has_kind=true) }}

@@ -1,0 +1,52 @@
+"""Lets dbt-clickhouse build in chDB: one function of the adapter is replaced until it ships a driver of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from dbt.adapters.clickhouse.httpclient import ChHttpClient
+
+from services.settings import WarehouseSettings
+
+PATCHED = "_create_client"
+
+
+def chdb_path(directory: Path) -> str:
+    """Where the engine of a warehouse directory lives; a process opens one path only, so every client spells it this way."""
+    return str((directory / "clickhouse").resolve())
+
+
+def use_chdb(directory: Path, memory_bytes: int) -> None:
+    """From now on dbt's clients in this process open chDB at `directory`; ImportError or AttributeError after an update of
+    the adapter that moved the function."""
+    getattr(ChHttpClient, PATCHED)
+
+    def create_client(self: Any, credentials: Any) -> Client:
+        # chDB has neither sessions nor quorums; what else the adapter sets is the same.
+        settings = {name: value for name, value in self._conn_settings.items() if name != "session_id"}
+        return clickhouse_connect.get_client(
+            interface="chdb",
+            path=chdb_path(directory),
+            settings={**settings, "max_memory_usage": memory_bytes},
+            query_limit=0,
+        )
+
+    setattr(ChHttpClient, PATCHED, create_client)
+
+
+def use_server(settings: WarehouseSettings) -> None:
+    """Hand the server's address to dbt's profile, which reads nothing but its environment; the adapter stays as it is."""
+    os.environ.update(
+        {
+            "DBT_CARTULARY_HOST": settings.host,
+            "DBT_CARTULARY_PORT": str(settings.port),
+            "DBT_CARTULARY_USER": settings.username,
+            "DBT_ENV_SECRET_CARTULARY_PASSWORD": settings.password.get_secret_value(),
+            "DBT_CARTULARY_SECURE": str(settings.secure).lower(),
+            "DBT_CARTULARY_CLUSTER": settings.cluster,
+        }
+    )
