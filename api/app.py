@@ -1,0 +1,109 @@
+"""The HTTP API as one FastAPI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api import errors
+from api.changes import Changes
+from api.dependencies import WINDOW_SECONDS
+from api.documentation import openapi
+from api.events import EventFeed
+from api.gold import GenerationClock
+from api.middleware import HeadersAndMetrics
+from api.overview import Overview
+from api.routes import (
+    areas,
+    datasets,
+    docs,
+    events,
+    facilities,
+    health,
+    letters,
+    portal,
+    proximity,
+    quality,
+    requests,
+    reviews,
+    status,
+    submissions,
+    uploads,
+)
+from services.gateway.limits import RateLimiter
+from services.metrics import METRICS, Metrics
+from services.wiring import Services
+
+VERSION = "1.0.0"
+ROUTERS = (
+    uploads,
+    letters,
+    submissions,
+    reviews,
+    requests,
+    areas,
+    facilities,
+    proximity,
+    quality,
+    datasets,
+    status,
+    events,
+    health,
+    portal,
+)
+
+
+def utc_now() -> datetime:
+    """The clock of the running product."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    services: Services,
+    *,
+    wake: Callable[[], None],
+    clock: Callable[[], datetime] = utc_now,
+    metrics: Metrics = METRICS,
+    portal_dist: Path = portal.DIST,
+) -> FastAPI:
+    """The API over these services; `wake` tells the orchestrator that there is work, `clock` gives aware times in UTC.
+
+    `app.state.events.close()` ends all event streams, from any thread: call it before the server is told to stop.
+    """
+    app = FastAPI(
+        title="Cartulary", version=VERSION, docs_url=None, redoc_url=None, lifespan=_lifespan, generate_unique_id_function=_operation
+    )
+    settings = services.settings.api
+    app.state.services = services
+    app.state.wake = wake
+    app.state.clock = clock
+    app.state.metrics = metrics
+    app.state.key_limiter = RateLimiter(settings.requests_per_minute, WINDOW_SECONDS)
+    app.state.session_limiter = RateLimiter(settings.session_requests_per_minute, WINDOW_SECONDS)
+    app.state.generation = GenerationClock(services.warehouse)
+    app.state.overview = Overview(services, metrics, clock)
+    app.state.events = EventFeed(Changes(services.warehouse), app.state.overview, metrics, clock)
+    errors.install(app)
+    for module in ROUTERS:
+        app.include_router(module.router)
+    docs.mount(app)
+    portal.mount(app, portal_dist)
+    metrics.know_operations(_operation(route) for route in app.routes if isinstance(route, APIRoute))
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(HeadersAndMetrics, metrics=metrics)
+    return app
+
+
+def _operation(route: APIRoute) -> str:
+    return route.name
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.events.close()

@@ -1,0 +1,3 @@
+select max(generation) as generation
+from gold.builds
+where state = 'published'
