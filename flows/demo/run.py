@@ -85,7 +85,9 @@ def _load(services: Services, demo: DemoTown, console: Console) -> None:
                 raise IntakeError(f"{path}: {receipt.reason}")
         for number, body in enumerate(demo.submissions):
             submission = SubmissionIn.model_validate(body)
-            services.intake.receive_submission(submission, submission.channel, utc_now(), idempotency_key=_submission_key(demo, number))
+            services.intake.receive_submission(
+                submission, submission.channel, utc_now(), idempotency_key=_submission_key(demo, number), door=DOOR
+            )
         result = run_outstanding(services, clock=utc_now)
         progress.remove_task(task)
     landed = result.counts.get("load", {}).get("landed", 0)
