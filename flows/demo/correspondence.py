@@ -48,7 +48,7 @@ CASES = (
     Case("DM-15", "de"),
     Case("DM-14", "de", street="Gartenweg"),
     Case("DM-40", "nl", street="Molenweg"),
-    Case("DM-20", "fr", "absent_street", street="Rue du Pont"),  # codespell:ignore Pont
+    Case("DM-20", "fr", "absent_street", street="Rue du Fort"),
     Case("DM-13", "it", street="Via del Ponte"),
     Case("DM-14", "de", street="Waldweg"),
     Case("DM-12", "en"),

@@ -80,7 +80,7 @@ def test_traps_are_there(town: Town) -> None:
     assert {("Gartenweg", "7411"), ("Gartenweg", "7413"), ("Schulstrasse", "7410"), ("Schulstrasse", "7414")} <= postcodes
     streets = {street for street, _ in postcodes}
     assert {"Feldweg", "Waldweg", "Via del Porto", "Via del Ponte", "Mill Lane", "Hill Lane"} <= streets
-    assert not {"Waldgasse", "Rue du Pont"} & streets  # codespell:ignore Pont
+    assert not {"Waldgasse", "Rue du Fort"} & streets
 
 
 def test_facility_kinds_are_those_of_the_seed(town: Town) -> None:
