@@ -46,10 +46,11 @@ class WorkQueue:
         now: datetime,
         again: bool = False,
     ) -> int:
-        """Add what is not there yet; returns how many items became pending by this call.
+        """Add what is not there yet; returns how many items were added or, with `again`, put at the end of the queue.
 
-        `payload` is by key. Items that are there stay as they are, whatever their state, unless `again`: then those done or
-        failed become pending with the new payload, and those claimed just now become pending once more when they are done.
+        `payload` is by key. Items that are there stay as they are, whatever their state, unless `again`: then those done,
+        failed or pending become the last ones with the new payload, and those claimed just now become pending once more when
+        they are done.
         """
         count = 0
         for start, batch in _batches(keys):
@@ -82,8 +83,7 @@ class WorkQueue:
                         "added_at": new.added_at,
                         "not_before": new.not_before,
                     },
-                    # `in` would not go with many rows at once
-                    where=or_(work.c.state == "done", work.c.state == "failed"),
+                    where=work.c.state != "claimed",
                 )
             else:
                 statement = insert.on_conflict_do_nothing(index_elements=["kind", "key"])
@@ -166,11 +166,11 @@ class WorkQueue:
                 )
             )
 
-    def release(self, kind: str, keys: Iterable[str], error: str = "") -> None:
-        """Give claimed items back as they were: what stopped them was no fault of theirs."""
+    def release(self, kind: str, keys: Iterable[str], *, owner: str, error: str = "") -> None:
+        """Give items that the owner holds back as they were: what stopped them was no fault of theirs."""
         with self._database.writing() as connection:
             for _, batch in _batches(keys):
-                statement = update(work).where(_is(kind, batch), work.c.state == "claimed")
+                statement = update(work).where(_is(kind, batch), work.c.state == "claimed", work.c.owner == owner)
                 connection.execute(statement.values(state="pending", error=error[:4000], owner="", lease_until=None))
 
     def release_leases(self) -> int:

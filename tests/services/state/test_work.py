@@ -46,11 +46,18 @@ def test_work_comes_in_the_order_in_which_it_was_added(queue: WorkQueue, now: da
 def test_adding_twice_is_adding_once(queue: WorkQueue, now: datetime) -> None:
     assert queue.add("load", ["a", "a", "b"], payload={"a": {"dataset": "areas"}}, now=now) == 2
     assert queue.add("load", ["a"], payload={"a": {"dataset": "other"}}, now=now) == 0
-    assert queue.add("load", ["a"], payload={"a": {"dataset": "other"}}, now=now, again=True) == 0
     item = queue.get("load", "a")
     assert item is not None
     assert item.payload == {"dataset": "areas"}
     assert queue.counts() == {"load": {"pending": 2}}
+
+
+def test_what_is_asked_for_again_goes_to_the_end(queue: WorkQueue, now: datetime) -> None:
+    """File a, then b, then a again: a is loaded last, as it was asked for last."""
+    queue.add("extract", ["a", "b"], now=now)
+    assert queue.add("extract", ["a"], payload={"a": {"n": 2}}, now=now + timedelta(seconds=1), again=True) == 1
+    items = queue.claim("extract", limit=9, owner="me", lease_seconds=60, now=now + timedelta(seconds=2))
+    assert [(item.key, item.payload) for item in items] == [("b", {}), ("a", {"n": 2})]
 
 
 def test_done_work_comes_back_only_when_asked_for_again(queue: WorkQueue, now: datetime) -> None:
@@ -132,7 +139,9 @@ def test_a_lasting_fault_is_not_tried_again(queue: WorkQueue, now: datetime) -> 
 def test_released_work_is_free_at_once_and_loses_no_attempt(queue: WorkQueue, now: datetime) -> None:
     queue.add("register", ["a"], now=now)
     queue.claim("register", limit=1, owner="me", lease_seconds=60, now=now)
-    queue.release("register", ["a"], "the warehouse is down")
+    queue.release("register", ["a"], owner="other", error="not his")
+    assert queue.claim("register", limit=1, owner="me", lease_seconds=60, now=now) == []
+    queue.release("register", ["a"], owner="me", error="the warehouse is down")
     [item] = queue.claim("register", limit=1, owner="me", lease_seconds=60, now=now)
     assert (item.attempts, item.error) == (0, "the warehouse is down")
 
