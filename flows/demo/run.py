@@ -61,41 +61,49 @@ def run_demo(settings: Settings, *, serve: bool, seed: int, console: Console, op
 
 def _refuse_strangers(services: Services, demo: DemoTown) -> None:
     """The demo replaces areas, facilities and register, so it must not be let loose on somebody's own."""
-    own = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (demo.areas_file, demo.facilities_file, demo.address_points_file)]
-    strangers = services.warehouse.query(_sql("demo_strangers"), {"demo_upload_ids": own})
+    own = {_content_hash(path) for path in _dataset_files(demo).values()}
+    strangers = [dataset for dataset, upload_id in _newest_uploads(services).items() if upload_id not in own]
     if strangers:
-        names = ", ".join(str(row["dataset"]) for row in strangers)
         raise ConfigurationError(
-            f"{services.settings.data_dir} holds {names} that are not of this demo, which would replace them: "
+            f"{services.settings.data_dir} holds {', '.join(strangers)} that are not of this demo: "
             "give the demo a directory of its own, as in `cartulary --data-dir demo-data demo`."
         )
 
 
+def _dataset_files(demo: DemoTown) -> dict[str, Path]:
+    return {"areas": demo.areas_file, "facilities": demo.facilities_file, "address_points": demo.address_points_file}
+
+
+def _newest_uploads(services: Services) -> dict[str, str]:
+    return {str(row["dataset"]): str(row["upload_id"]) for row in services.warehouse.query(_sql("demo_newest_loads"))}
+
+
+def _content_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _load(services: Services, demo: DemoTown, console: Console) -> None:
-    """Datasets and submissions through the door, then the first map."""
+    """Datasets and submissions through the door, then the first map; what an earlier run brought in is not brought again."""
+    newest = _newest_uploads(services)
     with _progress(console) as progress:
-        task = progress.add_task("loading areas, facilities and addresses, building the first map", total=None)
-        for dataset, path in (
-            ("areas", demo.areas_file),
-            ("facilities", demo.facilities_file),
-            ("address_points", demo.address_points_file),
-        ):
+        progress.add_task("loading areas, facilities and addresses, building the first map", total=None)
+        for dataset, path in _dataset_files(demo).items():
+            if newest.get(dataset) == _content_hash(path):
+                continue
             receipt = services.intake.receive_dataset(_chunks(path), path.name, dataset, None, DOOR, utc_now())
             if receipt.state == "refused":
                 raise IntakeError(f"{path}: {receipt.reason}")
         for number, body in enumerate(demo.submissions):
             submission = SubmissionIn.model_validate(body)
-            services.intake.receive_submission(
-                submission, submission.channel, utc_now(), idempotency_key=_submission_key(demo, number), door=DOOR
-            )
-        result = run_outstanding(services, clock=utc_now)
-        progress.remove_task(task)
-    landed = result.counts.get("load", {}).get("landed", 0)
-    console.print(f"Loaded {landed:,} rows and built the map of {len(demo.town.areas)} areas.", highlight=False)
-
-
-def _submission_key(demo: DemoTown, number: int) -> str:
-    return f"demo/{demo.submissions_file.parent.name}/{number}"
+            key = f"demo/{demo.submissions_file.parent.name}/{number}"
+            services.intake.receive_submission(submission, None, utc_now(), idempotency_key=key, door=DOOR)
+        run_outstanding(services, clock=utc_now)
+    town = demo.town
+    console.print(
+        f"The map stands: {len(town.areas)} areas, {len(town.facilities)} facilities, {len(town.addresses):,} addresses, "
+        f"{len(demo.submissions)} requests from web and phone.",
+        highlight=False,
+    )
 
 
 def _serve(stack: ExitStack, services: Services, console: Console) -> Server:
