@@ -19,7 +19,7 @@ SEED = 1
 
 def cartulary(data_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    command = [sys.executable, "-m", "flows.cli", "--data-dir", str(data_dir), *words]
+    command = [sys.executable, "-c", "from flows.cli import app; app()", "--data-dir", str(data_dir), *words]
     return subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False)
 
 
