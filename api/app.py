@@ -78,13 +78,11 @@ def create_app(
     app = FastAPI(
         title="Cartulary", version=VERSION, docs_url=None, redoc_url=None, lifespan=_lifespan, generate_unique_id_function=_operation
     )
-    settings = services.settings.api
     app.state.services = services
     app.state.wake = wake
     app.state.clock = clock
     app.state.metrics = metrics
-    app.state.key_limiter = RateLimiter(settings.requests_per_minute, WINDOW_SECONDS)
-    app.state.session_limiter = RateLimiter(settings.session_requests_per_minute, WINDOW_SECONDS)
+    app.state.limiter = RateLimiter(services.settings.api.requests_per_minute, WINDOW_SECONDS)
     app.state.generation = GenerationClock(services.warehouse)
     app.state.overview = Overview(services, metrics, clock)
     app.state.events = EventFeed(Changes(services.warehouse), app.state.overview, metrics, clock)

@@ -80,6 +80,12 @@ def answers(
     return {status: {"description": description, "content": content}, **problems(401, 403, 422, 429, 503, *statuses)}
 
 
+def raw(media_type: str, example: str, description: str, *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI answers of a route that answers with something else than JSON."""
+    kind = {"type": "string", "format": "binary"} if media_type.startswith("image/") else {"type": "string"}
+    return {200: {"description": description, "content": {media_type: {"schema": kind, "example": example}}}, **problems(*statuses)}
+
+
 def listed(item: dict[str, Any], *formats: Format, next_cursor: str | None = None) -> dict[int | str, dict[str, Any]]:
     """OpenAPI answers of a list with this example row."""
     return answers(

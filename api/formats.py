@@ -111,7 +111,7 @@ def csv_answer(pieces: Iterable[bytes], name: str) -> Response:
 
 
 def geojson_answer(rows: Rows, geometry: Callable[[Mapping[str, Any]], str], identifier: str, without: Sequence[str] = ()) -> Response:
-    """A FeatureCollection (RFC 7946) of one page; `geometry` gives each row's geometry as JSON text, so that polygons are not parsed here."""
+    """A FeatureCollection (RFC 7946) of one page; `geometry` gives JSON text, so that polygons are not parsed here."""
     features = (
         f'{{"type":"Feature","id":{json.dumps(row[identifier])},"geometry":{geometry(row)},"properties":'
         + json.dumps(

@@ -22,7 +22,7 @@ CORRECTABLE = ("sender_name", "street", "housenumber", "postcode", "city", "lett
 
 @dataclass(frozen=True)
 class Decision:
-    """Where a subject stands, and why; `place` has longitude, latitude, precision and uncertainty_m, `geocode_id` is the answer behind it."""
+    """Where a subject stands, and why; `place` has its position and precision, `geocode_id` is the answer behind it."""
 
     state: str
     reason: str = ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 import anyio
 import anyio.from_thread
@@ -15,11 +17,13 @@ from streaming_form_data.parser import ParseFailedException, StreamingFormDataPa
 from streaming_form_data.targets import BaseTarget
 
 from api.errors import RequestError
+from services.errors import PlatformError
 
 # Handing a piece to the other thread costs about 0.1 ms whatever its size: one megabyte makes that nothing, four of them wait at most.
 PIECE_BYTES = 1 << 20
 WAITING_PIECES = 4
 MAX_FIELD_BYTES = 10_000
+MAX_FILES = 10_000
 FIELDS = ("purpose", "dataset", "mode")
 
 # Uploads have threads of their own, so that slow senders never keep readers waiting.
@@ -40,6 +44,7 @@ class FileEnd:
 
 
 Event = FileStart | FileEnd | bytes
+Result = TypeVar("Result")
 
 
 class Part(BaseTarget):  # type: ignore[misc]
@@ -48,6 +53,7 @@ class Part(BaseTarget):  # type: ignore[misc]
     def __init__(self, name: str, form: Form) -> None:
         super().__init__()
         self._name, self._form = name, form
+        self.multipart_filename: str | None = None
 
     def on_start(self) -> None:
         """A part begins."""
@@ -81,8 +87,10 @@ class Form:
         self._value.clear()
         self._field = name if name in FIELDS else ""
         if not self._field:
-            self.events.append(FileStart(file_name or "", dict(self.fields)))
             self.file_count += 1
+            if self.file_count > MAX_FILES:
+                self.problem = f"One request takes at most {MAX_FILES} files: send the rest in another."
+            self.events.append(FileStart(file_name or "", dict(self.fields)))
             self.is_field_unused = False
 
     def receive(self, chunk: bytes) -> None:
@@ -155,6 +163,8 @@ class Handover:
         self._receive: MemoryObjectReceiveStream[bytes]
         self._send, self._receive = anyio.create_memory_object_stream[bytes](WAITING_PIECES)
         self._is_complete = False
+        self._is_consumed = anyio.Event()
+        self._error: PlatformError | None = None
 
     async def put(self, piece: bytes) -> None:
         """Hand over a piece; dropped when the consumer has seen enough."""
@@ -182,9 +192,46 @@ class Handover:
         if not self._is_complete:
             raise CutOffError("The upload was cut off in the middle of a file: send the file again.")
 
-    async def consume(self, consumer: Callable[[], None]) -> None:
-        """Run the consumer of `pieces` in a thread until it is done, then let go of what it left."""
+    async def consume(self, consumer: Callable[[], Result], results: list[Result]) -> None:
+        """Run the consumer of `pieces` in a thread until it is done, keep its result, and let go of what it left."""
         try:
-            await anyio.to_thread.run_sync(consumer, limiter=UPLOAD_THREADS)
+            results.append(await anyio.to_thread.run_sync(consumer, limiter=UPLOAD_THREADS))
+        except PlatformError as error:
+            self._error = error
         finally:
             self._receive.close()
+            self._is_consumed.set()
+
+    async def wait(self) -> None:
+        """Until the consumer is done; raises what it raised."""
+        await self._is_consumed.wait()
+        if self._error is not None:
+            raise self._error
+
+
+async def each_file(request: Request, form: Form, work: Callable[[FileStart, Iterator[bytes]], Result]) -> list[Result]:
+    """Run `work` in a thread for one file after the other, while it comes in; what each returned.
+
+    Raises CutOffError when the request ends early, RequestError when it is no such form, and what `work` raises.
+    """
+    results: list[Result] = []
+    failure: PlatformError | None = None
+    async with anyio.create_task_group() as group:
+        handover = Handover()
+        try:
+            async for event in read_events(request, form):
+                if isinstance(event, FileStart):
+                    handover = Handover()
+                    group.start_soon(handover.consume, partial(work, event, handover.pieces()), results)
+                elif isinstance(event, FileEnd):
+                    handover.complete()
+                    await handover.wait()
+                else:
+                    await handover.put(event)
+        except PlatformError as error:  # raised after the group, which would wrap it
+            failure = error
+        finally:
+            handover.cut_off()
+    if failure is not None:
+        raise failure
+    return results

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Request, Response
 from sse_starlette import EventSourceResponse
 
 from api.dependencies import ReadCaller
-from api.documentation import problems
+from api.documentation import raw
 from api.events import EventFeed
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
@@ -24,10 +24,7 @@ EXAMPLE = (
 @router.get(
     "",
     response_class=Response,
-    responses={
-        200: {"description": "An endless stream", "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}}}
-    }
-    | problems(401, 403, 422, 429, 503),
+    responses=raw("text/event-stream", EXAMPLE, "An endless stream", 401, 403, 422, 429, 503),
 )
 async def listen_to_events(
     request: Request,

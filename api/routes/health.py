@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api.dependencies import MetricsOf, ServicesOf, needs
-from api.documentation import problems
+from api.documentation import raw
 from api.overview import Overview
 from services.errors import PlatformError
 from services.metrics import CONTENT_TYPE
@@ -110,13 +110,7 @@ async def _checked(question: Callable[[], object]) -> Capability:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={
-        200: {
-            "description": "Prometheus' text format",
-            "content": {"text/plain": {"schema": {"type": "string"}, "example": 'cartulary_http_requests_total{operation="list_areas"} 7'}},
-        }
-    }
-    | problems(401, 403, 429, 503),
+    responses=raw("text/plain", 'cartulary_http_requests_total{operation="list_areas"} 7', "Prometheus' text format", 401, 403, 429, 503),
     dependencies=[needs("read")],
 )
 def get_metrics(request: Request, metrics: MetricsOf) -> Response:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.browsing import browse, one_subject
 from api.dependencies import ReadCaller, ServicesOf, needs
-from api.documentation import answers, listed, problems
+from api.documentation import answers, listed, raw
 from api.formats import Format, FormatOf
 from api.gold import Rows
 from api.lists import ListOf, live_answer
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/letters", tags=["letters"])
 
 LetterId = Annotated[str, Path(description="The letter's id", examples=[LETTER_ID], pattern="^[0-9a-zA-Z_-]{1,64}$")]
 CSV_COLUMNS = ("letter_id", "file_name", "state", "reason", "received_at", "facility_kind", "longitude", "latitude", "precision")
-JPEG = {200: {"description": "JPEG", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}, "example": "(JPEG)"}}}}
+JPEG = raw("image/jpeg", "(JPEG)", "A picture", 401, 403, 404, 422, 429, 503)
 
 
 @router.get("", response_model=ListOf[LetterItem], responses=listed(LETTER_ITEM_EXAMPLE, Format.csv))
@@ -59,7 +59,7 @@ def get_letter(services: ServicesOf, letter_id: LetterId) -> Letter:
 @router.get(
     "/{letter_id}/pages/{number}.jpg",
     response_class=Response,
-    responses=JPEG | problems(401, 403, 404, 422, 429, 503),
+    responses=JPEG,
     dependencies=[needs("review")],
 )
 def get_letter_page(
@@ -77,7 +77,7 @@ def get_letter_page(
 @router.get(
     "/{letter_id}/crop.jpg",
     response_class=Response,
-    responses=JPEG | problems(401, 403, 404, 422, 429, 503),
+    responses=JPEG,
     dependencies=[needs("review")],
 )
 def get_letter_crop(

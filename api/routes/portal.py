@@ -26,7 +26,8 @@ SESSION_SECONDS = 7 * 24 * 3600
     "/portal/login",
     status_code=303,
     response_class=RedirectResponse,
-    responses={303: {"description": "To the portal, with its session cookie"}} | problems(401, 422, 503),
+    responses=problems(401, 422, 503),
+    response_description="To the portal, with its session cookie",
 )
 def log_in(
     request: Request,

@@ -75,7 +75,7 @@ def add_correction(
     caller: ReviewCaller,
     now: NowOf,
     subject_id: SubjectId,
-    decision: Annotated[CorrectionFields, Body(openapi_examples=DECISIONS)],  # type: ignore[arg-type]
+    decision: Annotated[CorrectionFields, Body(openapi_examples=DECISIONS)],
 ) -> CorrectionReceipt:
     """Decide: append-only, wins over the machine, and is undone only by another decision."""
     subject = one_subject(services.warehouse, subject_id)

@@ -60,7 +60,7 @@ def add_submission(
     services: ServicesOf,
     caller: IntakeCaller,
     now: NowOf,
-    body: Annotated[SubmissionIn, Body(openapi_examples=EXAMPLES)],  # type: ignore[arg-type]
+    body: Annotated[SubmissionIn, Body(openapi_examples=EXAMPLES)],
     idempotency_key: Annotated[
         str,
         Header(

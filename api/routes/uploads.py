@@ -5,29 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from typing import Annotated, Any, Literal
 
-import anyio
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.browsing import browse_uploads, one_upload
-from api.dependencies import IntakeCaller, NowOf, ServicesOf, needs
+from api.dependencies import IntakeCaller, MetricsOf, NowOf, ServicesOf, needs
 from api.documentation import answers, listed
 from api.errors import RequestError
 from api.formats import Format, FormatOf
 from api.lists import ListOf, live_answer
 from api.models.live import RECEIPT_EXAMPLE, UPLOAD_EXAMPLE, UPLOAD_ID, ReceiptOut, Receipts, UploadOut
 from api.pages import PageOf
-from api.upload_stream import FileEnd, FileStart, Form, Handover, read_events
-from services.errors import ContractError, IntakeError, NotFoundError, PlatformError
-from services.intake.receipts import Receipt
-from services.intake.sniff import HEAD_BYTES, sniff
+from api.upload_stream import FileStart, Form, each_file
+from services.errors import ConflictError, ContractError, IntakeError, NotFoundError
+from services.intake.receipts import plain_file_name
+from services.metrics import Metrics
 from services.wiring import Services
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 
-MAX_FILES = 10_000
+Purpose = Literal["auto", "letter", "dataset"]
+PURPOSES: tuple[Purpose, ...] = ("auto", "letter", "dataset")
 CSV_COLUMNS = (
     "upload_id",
     "letter_id",
@@ -69,50 +68,55 @@ FORM = {
 }
 
 
-@dataclass
-class Incoming:
-    """One file on its way in, and what became of it."""
+@dataclass(frozen=True)
+class Door:
+    """Where the files of one request go in."""
 
-    start: FileStart
-    handover: Handover
-    done: anyio.Event
-    receipt: Receipt | None = None
-    error: PlatformError | None = None
+    services: Services
+    metrics: Metrics
+    name: str
+    now: datetime
 
-    def receive(self, services: Services, door: str, now: datetime) -> None:
-        """In a thread: decide by the fields or the first piece what the file is, and hand it to the intake."""
-        pieces = self.handover.pieces()
-        fields = self.start.fields
+    def receive(self, start: FileStart, pieces: Iterator[bytes]) -> ReceiptOut:
+        """Hand one file to the intake; what its sender got wrong becomes a refusal of this file alone."""
+        fields = start.fields
         try:
-            first = next(pieces, b"")
-            whole = chain([first] if first else [], pieces)
-            if _is_dataset(fields, first):
-                self.receipt = _receive_dataset(services, whole, self.start, door, now)
-            else:
-                self.receipt = services.intake.receive_letter(whole, self.start.name, door, now)
-        except PlatformError as error:
-            self.error = error
+            receipt = self.services.intake.receive_file(
+                pieces,
+                start.name,
+                purpose=_purpose(fields),
+                dataset=fields.get("dataset") or None,
+                mode=fields.get("mode") or None,
+                door=self.name,
+                now=self.now,
+            )
+        except (IntakeError, NotFoundError, ContractError, ConflictError) as error:
+            self.metrics.observe_receipt("dataset", "refused")
+            name = plain_file_name(start.name)
+            return ReceiptOut(
+                kind="dataset", id="", upload_id="", file_name=name, state="refused", reason=str(error), is_new=False, links={}
+            )
+        self.metrics.observe_receipt(receipt.kind, receipt.state)
+        own = f"/v1/uploads/{receipt.upload_id}"
+        is_letter = receipt.kind == "letter" and receipt.state == "stored"
+        return ReceiptOut(
+            kind="letter" if receipt.kind == "letter" else "dataset",
+            id=receipt.id,
+            upload_id=receipt.upload_id,
+            file_name=receipt.file_name,
+            state=receipt.state,
+            reason=receipt.reason,
+            is_new=receipt.is_new,
+            links={"self": f"/v1/letters/{receipt.id}", "upload": own} if is_letter else {"self": own},
+        )
 
 
-def _is_dataset(fields: dict[str, str], first: bytes) -> bool:
-    purpose = fields.get("purpose") or "auto"
-    if purpose not in ("auto", "letter", "dataset"):
-        raise IntakeError(f"purpose is {purpose!r}, but must be auto, letter or dataset.")
-    if purpose != "auto":
-        return purpose == "dataset"
-    found = sniff(first[:HEAD_BYTES]).purpose
-    # What is neither is refused at either door, with a reason that names what that door takes.
-    return found == "dataset" or (not found and bool(fields.get("dataset")))
-
-
-def _receive_dataset(services: Services, whole: Iterator[bytes], start: FileStart, door: str, now: datetime) -> Receipt:
-    dataset = start.fields.get("dataset", "")
-    known = ", ".join(sorted(services.contracts))
-    if not dataset:
-        raise IntakeError(f"{start.name} is a data file: say with the field dataset, before the file, which one it is ({known}).")
-    if dataset not in services.contracts:
-        raise NotFoundError(f"There is no dataset {dataset}: there are {known}.")
-    return services.intake.receive_dataset(whole, start.name, dataset, start.fields.get("mode") or None, door, now)
+def _purpose(fields: dict[str, str]) -> Purpose:
+    wanted = fields.get("purpose") or "auto"
+    for known in PURPOSES:
+        if wanted == known:
+            return known
+    raise IntakeError(f"purpose is {wanted!r}, but must be one of {', '.join(PURPOSES)}.")
 
 
 @router.post(
@@ -125,89 +129,30 @@ def _receive_dataset(services: Services, whole: Iterator[bytes], start: FileStar
 async def add_uploads(
     request: Request,
     services: ServicesOf,
+    metrics: MetricsOf,
     caller: IntakeCaller,
     now: NowOf,
-    purpose: Annotated[Literal["auto", "letter", "dataset"], Query(description="As the form field", examples=["auto"])] = "auto",
+    purpose: Annotated[Purpose, Query(description="As the form field", examples=["auto"])] = "auto",
     dataset: Annotated[str, Query(description="As the form field", examples=["facilities"], max_length=200)] = "",
     mode: Annotated[str, Query(description="As the form field", examples=["replace"], max_length=50)] = "",
 ) -> Receipts:
-    """Hand in letters and data files, any number in one request. A refused file does not fail the others; the same bytes again are the same upload."""
+    """Hand in letters and data files, any number in one request.
+
+    A refused file does not fail the others; the same bytes again are the same upload.
+    """
     form = Form({"purpose": purpose, "dataset": dataset, "mode": mode})
-    items: list[ReceiptOut] = []
-    door = "portal" if caller.is_session else "api"
-    incoming: Incoming | None = None
-    failure: PlatformError | None = None
-    async with anyio.create_task_group() as group:
-        try:
-            async for event in read_events(request, form):
-                if isinstance(event, FileStart):
-                    if form.file_count > MAX_FILES:
-                        raise RequestError(f"One request takes at most {MAX_FILES} files: send the rest in another.")
-                    incoming = Incoming(event, Handover(), anyio.Event())
-                    group.start_soon(_consume, incoming, services, door, now)
-                elif incoming is not None and isinstance(event, FileEnd):
-                    incoming.handover.complete()
-                    await incoming.done.wait()
-                    items.append(_item(request, incoming))
-                    incoming = None
-                elif incoming is not None and isinstance(event, bytes):
-                    await incoming.handover.put(event)
-        except PlatformError as error:  # raised after the group, which would wrap it
-            failure = error
-        finally:
-            if incoming is not None:
-                incoming.handover.cut_off()
-    if failure is not None:
+    door = Door(services, metrics, "portal" if caller.is_session else "api", now)
+    try:
+        items = await each_file(request, form, door.receive)
+    finally:
         request.app.state.wake()
-        raise failure
     if not items:
         raise RequestError("The form holds no file: send each as a part named files.")
     if form.is_field_unused:
-        error = RequestError("A form field came after the last file and counted for none: send fields before the files they are for.")
-        error.members = {"items": [item.model_dump() for item in items]}
-        raise error
-    request.app.state.wake()
+        misplaced = RequestError("A form field came after the last file and counted for none: send fields before the files they are for.")
+        misplaced.members = {"items": [item.model_dump() for item in items]}
+        raise misplaced
     return Receipts(items=items)
-
-
-async def _consume(incoming: Incoming, services: Services, door: str, now: datetime) -> None:
-    try:
-        await incoming.handover.consume(lambda: incoming.receive(services, door, now))
-    finally:
-        incoming.done.set()
-
-
-def _item(request: Request, incoming: Incoming) -> ReceiptOut:
-    metrics = request.app.state.metrics
-    receipt, error = incoming.receipt, incoming.error
-    kind = "dataset" if receipt is not None and receipt.kind == "dataset" else "letter"
-    if receipt is None:
-        if not isinstance(error, (IntakeError, NotFoundError, ContractError)):
-            raise error or PlatformError(f"{incoming.start.name} was neither stored nor refused.")
-        metrics.observe_receipt(kind, "refused")
-        return ReceiptOut(
-            kind="dataset", id="", upload_id="", file_name=incoming.start.name, state="refused", reason=str(error), is_new=False, links={}
-        )
-    metrics.observe_receipt(kind, receipt.state)
-    return ReceiptOut.model_validate(
-        {
-            "kind": kind,
-            "id": receipt.id,
-            "upload_id": receipt.upload_id,
-            "file_name": receipt.file_name,
-            "state": receipt.state,
-            "reason": receipt.reason,
-            "is_new": receipt.is_new,
-            "links": _links(kind, receipt),
-        }
-    )
-
-
-def _links(kind: str, receipt: Receipt) -> dict[str, str]:
-    upload = f"/v1/uploads/{receipt.upload_id}"
-    if kind == "letter" and receipt.state == "stored":
-        return {"self": f"/v1/letters/{receipt.id}", "upload": upload}
-    return {"self": upload}
 
 
 @router.get("", response_model=ListOf[UploadOut], responses=listed(UPLOAD_EXAMPLE, Format.csv), dependencies=[needs("read")])
