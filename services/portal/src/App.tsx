@@ -109,11 +109,16 @@ function Header({ view }: { view: View | null }) {
 function Banner() {
   const connection = useLive((state) => state.connection);
   const readiness = useLive((state) => state.readiness);
-  const down = readiness?.capabilities.filter((capability) => !capability.ready) ?? [];
+  const failedBuild = useLive((state) => state.failedBuild);
+  const failed = useLive((state) => state.failed);
   if (connection === "ended") return <Sentence text={t.connection.session} />;
   if (connection === "down") return <Sentence text={t.connection.lost} />;
-  if (down.length === 0) return null;
-  return <Sentence text={down.map(({ name, detail }) => t.connection.capability(name, detail)).join(" ")} />;
+  const sentences = Object.entries(readiness?.capabilities ?? {})
+    .filter(([, capability]) => !capability.is_ready)
+    .map(([name, { detail }]) => t.connection.capability(name, detail));
+  if (failedBuild) sentences.push(t.connection.failedBuild(failedBuild.message));
+  if (failed[0]) sentences.push(t.connection.failedWork(failed.length, failed[0].error));
+  return sentences.length ? <Sentence text={sentences.join(" ")} /> : null;
 }
 
 function Sentence({ text }: { text: string }) {

@@ -65,6 +65,11 @@ export function address(parts: { street?: Maybe<string>; housenumber?: Maybe<str
   return [first, second].filter(Boolean).join(", ");
 }
 
+/** The sentence of a reason that begins with its code, "house_unknown: The house number …". */
+export function sentence(reason: Maybe<string>): string {
+  return (reason ?? "").replace(/^[a-z][a-z0-9_]*:\s+/, "");
+}
+
 /** "post_office" as "Post office". */
 export function humanize(code: string): string {
   const words = code.replaceAll("_", " ").trim();

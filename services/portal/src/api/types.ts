@@ -39,10 +39,10 @@ export interface UploadRow {
   upload_id: string;
   letter_id: string | null;
   purpose: string;
-  dataset: string | null;
+  dataset: string;
   file_name: string;
   state: string;
-  reason: string | null;
+  reason: string;
   received_at: string;
   landed_rows: number | null;
   rejected_rows: number | null;
@@ -97,14 +97,14 @@ export interface Letter {
 export interface ReviewItem {
   subject_kind: "letter" | "submission";
   subject_id: string;
-  file_name: string | null;
-  reason_code: string | null;
-  reason: string | null;
+  file_name: string;
+  reason: string;
   received_at: string;
   page_count: number;
-  extraction: ExtractionFields | null;
+  extraction: Partial<ExtractionFields>;
   candidates: Candidate[];
-  position: { longitude: number; latitude: number; precision?: Precision } | null;
+  position: Position | null;
+  links: Record<string, string>;
 }
 
 export interface Correction {
@@ -198,50 +198,56 @@ export interface Catchment {
 
 export interface DatasetColumn {
   name: string;
-  data_type?: string | null;
-  description?: string | null;
+  data_type: string;
+  description: string;
+  aliases: string[];
+  is_required: boolean;
 }
 
 export interface Dataset {
   name: string;
-  description: string | null;
+  description: string;
   mode: string;
-  natural_key: string[] | null;
+  natural_key: string[];
   columns: DatasetColumn[];
-  newest_load: {
-    state: string;
-    generation: number | null;
-    file_name: string | null;
-    received_rows: number | null;
-    landed_rows: number | null;
-    rejected_rows: number | null;
-    finished_at: string | null;
-    reason: string | null;
+  newest: {
+    generation: number;
+    load_id: string;
+    landed_rows: number;
+    rejected_rows: number;
+    unknown_columns: string[];
+    loaded_at: string | null;
+    load_count: number;
   } | null;
 }
 
 export interface Rejection {
-  row_number: number | null;
+  row_number: number;
+  line_number: number;
+  line: string;
+  column_name: string;
   reason: string;
-  line: string | null;
-  file_name: string | null;
 }
 
 export interface Build {
-  generation: string | number;
+  generation: number;
   state: string;
-  at: string;
+  message: string;
 }
 
 export interface Status {
   letters: Record<string, number>;
-  outstanding: number;
-  build: Build | null;
+  /** Work items per kind and state. */
+  outstanding: Record<string, Record<string, number>>;
+  failed: { kind: string; key: string; error: string }[];
+  /** What gold is as of. */
+  published: Build | null;
+  newest_build: Build | null;
 }
 
 export interface Readiness {
-  ready: boolean;
-  capabilities: { name: string; ready: boolean; detail: string | null }[];
+  status: string;
+  capabilities: Record<string, { is_ready: boolean; detail: string }>;
 }
 
 export interface LetterEvent {
@@ -256,15 +262,9 @@ export interface LetterEvent {
   at: string;
 }
 
-export interface UploadEvent {
-  upload_id: string;
-  letter_id?: string | null;
-  purpose?: string;
-  dataset?: string | null;
-  file_name: string | null;
-  state: string;
-  reason: string | null;
-  landed_rows?: number | null;
-  rejected_rows?: number | null;
-  at?: string;
+export interface SubmissionEvent extends Omit<LetterEvent, "letter_id" | "file_name"> {
+  submission_id: string;
+  channel: "web" | "phone";
 }
+
+export type UploadEvent = UploadRow;

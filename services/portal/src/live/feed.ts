@@ -1,31 +1,17 @@
 /** Listens to the server's events and keeps the store up to date, also over lost connections. */
 
 import { get, Problem } from "../api/client";
-import { readinessOf, statusOf } from "../api/shapes";
-import type { Build, LetterEvent, LetterRow, Page, UploadEvent } from "../api/types";
+import type { Build, LetterEvent, LetterRow, Page, Readiness, Status, SubmissionEvent, UploadEvent } from "../api/types";
 import { dispatch, snapshot } from "./store";
 
 const READINESS_EVERY_MS = 30_000;
-const STATUS_DELAY_MS = 700;
 const RECENT = 200;
-
-let statusTimer: ReturnType<typeof setTimeout> | undefined;
-
-/** Ask for the counters soon; many events make one call. */
-export function refreshStatusSoon(): void {
-  statusTimer ??= setTimeout(() => {
-    statusTimer = undefined;
-    void get<unknown>("/v1/status")
-      .then((answer) => dispatch({ type: "status", status: statusOf(answer) }))
-      .catch(() => undefined); // the connection banner already speaks of it
-  }, STATUS_DELAY_MS);
-}
 
 async function refreshReadiness(): Promise<void> {
   try {
     // Not through `get`: a server that is not ready answers 503 with the same body.
     const answer = await fetch("/health/ready", { headers: { Accept: "application/json" } });
-    dispatch({ type: "readiness", readiness: readinessOf(await answer.json(), answer.ok) });
+    dispatch({ type: "readiness", readiness: (await answer.json()) as Readiness });
   } catch {
     /* the event stream's state says it */
   }
@@ -35,7 +21,7 @@ async function loadRecent(): Promise<void> {
   try {
     const letters = await get<Page<LetterRow>>(`/v1/letters?limit=${RECENT}`);
     dispatch({ type: "letters_loaded", letters: letters.items });
-    dispatch({ type: "status", status: statusOf(await get<unknown>("/v1/status")) });
+    dispatch({ type: "status", status: await get<Status>("/v1/status") });
   } catch (error) {
     if (error instanceof Problem && (error.status === 401 || error.status === 403)) dispatch({ type: "connection", connection: "ended" });
   }
@@ -65,16 +51,12 @@ export function startFeed(): () => void {
       retry = setTimeout(listen, Math.min(1000 * 2 ** attempts, 30_000));
     };
     const on = <T>(name: string, handle: (data: T) => void) =>
-      source!.addEventListener(name, (message) => {
-        handle(JSON.parse((message as MessageEvent<string>).data) as T);
-        refreshStatusSoon();
-      });
+      source!.addEventListener(name, (message) => handle(JSON.parse((message as MessageEvent<string>).data) as T));
     on<LetterEvent>("letter", (event) => dispatch({ type: "letter", event, now: Date.now() }));
-    on<UploadEvent>("upload", (event) => dispatch({ type: "upload", event, at: new Date().toISOString() }));
+    on<UploadEvent>("upload", (event) => dispatch({ type: "upload", event }));
+    on<SubmissionEvent>("submission", (event) => dispatch({ type: "submission", event, now: Date.now() }));
     on<Build>("build", (build) => dispatch({ type: "build", build }));
-    source.addEventListener("status", (message) => {
-      dispatch({ type: "status", status: statusOf(JSON.parse((message as MessageEvent<string>).data)) });
-    });
+    on<Status>("status", (status) => dispatch({ type: "status", status }));
   }
 
   void loadRecent();

@@ -1,15 +1,15 @@
 /** What the portal knows about each file on its way to the map, as a pure function of what it hears. */
 
-import type { Build, LetterEvent, LetterRow, LetterState, Precision, Readiness, Status, UploadAnswer, UploadEvent } from "../api/types";
+import type { Build, LetterEvent, LetterRow, LetterState, Precision, Readiness, Status, SubmissionEvent, UploadAnswer, UploadEvent } from "../api/types";
 
 export const STEPS = ["received", "stored", "read", "placed", "on_map"] as const;
 export type Step = (typeof STEPS)[number];
 export type EntryState = LetterState | "sending" | "failed" | "loaded" | "loading";
 
 export interface Entry {
-  /** letter_id, `upload:<upload_id>` of a data file, or `file:<n>` while the server has not answered. */
+  /** letter_id, submission_id, `upload:<upload_id>` of a data file, or `file:<n>` while the server has not answered. */
   key: string;
-  kind: "letter" | "dataset" | "file";
+  kind: "letter" | "submission" | "dataset" | "file";
   fileName: string;
   state: EntryState;
   reason: string | null;
@@ -35,8 +35,12 @@ export type Connection = "connecting" | "live" | "down" | "ended";
 export interface LiveState {
   entries: ReadonlyMap<string, Entry>;
   counts: Readonly<Record<string, number>>;
+  /** Work items not done yet, and what was given up. */
   outstanding: number;
+  failed: Status["failed"];
+  /** The published build, and the newest one if it failed. */
   build: Build | null;
+  failedBuild: Build | null;
   connection: Connection;
   readiness: Readiness | null;
   /** A sentence for screen readers about the newest change. */
@@ -51,7 +55,8 @@ export type Action =
   | { type: "file_removed"; fileId: string }
   | { type: "letters_loaded"; letters: LetterRow[] }
   | { type: "letter"; event: LetterEvent; now: number }
-  | { type: "upload"; event: UploadEvent; at: string }
+  | { type: "submission"; event: SubmissionEvent; now: number }
+  | { type: "upload"; event: UploadEvent }
   | { type: "build"; build: Build }
   | { type: "on_map"; ids: ReadonlySet<string> }
   | { type: "status"; status: Status }
@@ -65,7 +70,9 @@ export const EMPTY: LiveState = {
   entries: new Map(),
   counts: {},
   outstanding: 0,
+  failed: [],
   build: null,
+  failedBuild: null,
   connection: "connecting",
   readiness: null,
   announcement: "",
@@ -140,7 +147,8 @@ function fileOf(state: LiveState, fileId: string): Entry | undefined {
 function answered(state: LiveState, fileId: string, answer: UploadAnswer, at: string): LiveState {
   const file = fileOf(state, fileId);
   const isLetter = answer.kind === "letter" && answer.state !== "refused";
-  const key = isLetter ? answer.id : `upload:${answer.upload_id}`;
+  // What was turned away before it was stored has no id of its own.
+  const key = isLetter ? answer.id : `upload:${answer.upload_id || fileId}`;
   const entries = new Map(state.entries);
   if (file) entries.delete(file.key);
   return withEntry({ ...state, entries }, key, (old) => {
@@ -150,13 +158,32 @@ function answered(state: LiveState, fileId: string, answer: UploadAnswer, at: st
   });
 }
 
-function letterHeard(state: LiveState, event: LetterEvent, now: number): LiveState {
+/** Pending and claimed items; failed ones wait for a person. */
+function outstandingOf(work: Status["outstanding"]): number {
+  return Object.values(work).reduce((sum, states) => sum + (states.pending ?? 0) + (states.claimed ?? 0), 0);
+}
+
+function statusHeard(state: LiveState, status: Status): LiveState {
+  const newest = status.newest_build;
+  // The same build keeps its identity: a new one makes the map ask for its layers.
+  const build = status.published && status.published.generation !== state.build?.generation ? status.published : state.build;
+  return {
+    ...state,
+    counts: status.letters,
+    outstanding: outstandingOf(status.outstanding),
+    failed: status.failed,
+    build,
+    failedBuild: newest && newest.state === "failed" ? newest : null,
+  };
+}
+
+function letterHeard(state: LiveState, event: LetterEvent, now: number, kind: "letter" | "submission" = "letter"): LiveState {
   const old = state.entries.get(event.letter_id);
   const isMove = !old || old.state !== event.state;
   const position = event.longitude !== null && event.latitude !== null ? { longitude: event.longitude, latitude: event.latitude } : null;
   const isNewlyPlaced = isPlaced(event.state) && position !== null && !(old && isPlaced(old.state));
   const next = withEntry(state, event.letter_id, () => ({
-    ...(old ?? blank(event.letter_id, "letter", event.file_name ?? event.letter_id.slice(0, 8), event.at)),
+    ...(old ?? blank(event.letter_id, kind, event.file_name ?? event.letter_id.slice(0, 8), event.at)),
     state: event.state,
     reason: event.reason || null,
     position,
@@ -168,20 +195,20 @@ function letterHeard(state: LiveState, event: LetterEvent, now: number): LiveSta
   return isMove ? { ...next, announcement: `${next.entries.get(event.letter_id)!.fileName}: ${event.state}` } : next;
 }
 
-function uploadHeard(state: LiveState, event: UploadEvent, at: string): LiveState {
-  const isDataset = event.purpose === "dataset" || Boolean(event.dataset);
+function uploadHeard(state: LiveState, event: UploadEvent): LiveState {
+  const isDataset = event.purpose === "dataset";
   const isRefused = event.state === "refused";
   // Letters have events of their own; here only data files and what was refused at the door.
   if (!isDataset && !isRefused) return state;
   const key = `upload:${event.upload_id}`;
-  const states: Record<string, EntryState> = { loaded: "loaded", refused: "refused", failed: "failed", loading: "loading", running: "loading", stored: "stored" };
+  const states: Record<string, EntryState> = { loaded: "loaded", refused: "refused", failed: "failed", started: "loading", stored: "stored" };
   const next = withEntry(state, key, (old) => ({
-    ...(old ?? blank(key, isDataset ? "dataset" : "letter", event.file_name ?? event.upload_id.slice(0, 8), event.at ?? at)),
+    ...(old ?? blank(key, isDataset ? "dataset" : "letter", event.file_name, event.received_at)),
     state: states[event.state] ?? "stored",
     reason: event.reason || null,
-    dataset: event.dataset ?? old?.dataset ?? null,
-    landedRows: event.landed_rows ?? old?.landedRows ?? null,
-    rejectedRows: event.rejected_rows ?? old?.rejectedRows ?? null,
+    dataset: event.dataset || null,
+    landedRows: event.landed_rows,
+    rejectedRows: event.rejected_rows,
   }));
   return { ...next, announcement: `${next.entries.get(key)!.fileName}: ${event.state}` };
 }
@@ -242,14 +269,18 @@ export function reduce(state: LiveState, action: Action): LiveState {
       return lettersLoaded(state, action.letters);
     case "letter":
       return letterHeard(state, action.event, action.now);
+    case "submission": {
+      const { submission_id: id, channel, ...rest } = action.event;
+      return letterHeard(state, { ...rest, letter_id: id, file_name: channel }, action.now, "submission");
+    }
     case "upload":
-      return uploadHeard(state, action.event, action.at);
+      return uploadHeard(state, action.event);
     case "build":
-      return { ...state, build: action.build };
+      return action.build.state === "published" ? { ...state, build: action.build, failedBuild: null } : { ...state, failedBuild: action.build };
     case "on_map":
       return markOnMap(state, action.ids);
     case "status":
-      return { ...state, counts: action.status.letters, outstanding: action.status.outstanding, build: action.status.build ?? state.build };
+      return statusHeard(state, action.status);
     case "connection":
       return state.connection === action.connection ? state : { ...state, connection: action.connection };
     case "readiness":

@@ -3,9 +3,8 @@
 import { ProblemNote, ShareBar } from "../parts/parts";
 import { count } from "../format";
 import { kindName, t } from "../strings";
-import { coverageColour } from "./colours";
 import { shadedAreas, uncoveredPeople } from "./features";
-import { type Hit, palette } from "./townMap";
+import type { Hit } from "./townMap";
 import type { Gold } from "./useGold";
 
 interface AreaListProps {
@@ -21,7 +20,6 @@ export function AreaList({ gold, kind, level, chosen, onHit }: AreaListProps) {
   const rows = gold.coverage
     .filter((row) => row.facility_kind === kind && inLevel.has(row.area_code))
     .sort((a, b) => (a.coverage_share ?? 2) - (b.coverage_share ?? 2) || a.area_name.localeCompare(b.area_name));
-  const colours = palette();
   return (
     <>
       {gold.problem && <ProblemNote problem={gold.problem} />}
@@ -31,7 +29,7 @@ export function AreaList({ gold, kind, level, chosen, onHit }: AreaListProps) {
           <li key={row.area_code}>
             <button type="button" aria-pressed={chosen?.layer === "area" && chosen.id === row.area_code} onClick={() => onHit({ layer: "area", id: row.area_code })}>
               <span className="area-name">{row.area_name}</span>
-              <ShareBar share={row.coverage_share} colour={coverageColour(colours, row.coverage_share) ?? undefined} />
+              <ShareBar share={row.coverage_share} />
               <span className="area-note">
                 {row.coverage_share === null ? t.facts.fewNote(row.address_point_count) : `${t.facts.uncovered}: ${count(uncoveredPeople(row))}`}
               </span>

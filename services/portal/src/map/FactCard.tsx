@@ -8,9 +8,8 @@ import { useLive } from "../live/store";
 import { Fact, KindMark, ShareBar, StateMark } from "../parts/parts";
 import { hrefOf } from "../route";
 import { kindName, t } from "../strings";
-import { coverageColour } from "./colours";
 import { uncoveredPeople } from "./features";
-import { type Hit, palette } from "./townMap";
+import type { Hit } from "./townMap";
 import type { Gold } from "./useGold";
 
 export function FactCard({ hit, gold, kind, onClose }: { hit: Hit; gold: Gold; kind: string | null; onClose: () => void }) {
@@ -45,7 +44,6 @@ function AreaFacts({ code, gold, kind }: { code: string; gold: Gold; kind: strin
   const area = gold.areas.features.find((feature) => feature.properties?.area_code === code)?.properties as AreaProperties | undefined;
   const rows = gold.coverage.filter((row) => row.area_code === code).sort((a, b) => (a.coverage_share ?? 2) - (b.coverage_share ?? 2) || kindName(a.facility_kind).localeCompare(kindName(b.facility_kind)));
   const chosen = rows.find((row) => row.facility_kind === kind);
-  const colours = palette();
   if (!area) return null;
   return (
     <>
@@ -66,7 +64,7 @@ function AreaFacts({ code, gold, kind }: { code: string; gold: Gold; kind: strin
         {rows.map((row) => (
           <li key={row.facility_kind} className={row.facility_kind === kind ? "is-chosen" : ""}>
             <KindMark kind={row.facility_kind} />
-            <ShareBar share={row.coverage_share} colour={coverageColour(colours, row.coverage_share) ?? undefined} />
+            <ShareBar share={row.coverage_share} />
           </li>
         ))}
       </ul>
@@ -103,7 +101,7 @@ function RequestFacts({ id, gold }: { id: string; gold: Gold }) {
   const kind = request?.facility_kind ?? entry?.facilityKind ?? null;
   const state = entry?.state ?? request?.state ?? "stored";
   const precision = entry?.precision ?? request?.precision ?? null;
-  const isLetter = request ? request.channel === "letter" : true;
+  const isLetter = request ? request.channel === "letter" : entry?.kind === "letter";
   return (
     <>
       <Head eyebrow={t.facts.request}>{kind ? <KindMark kind={kind} /> : t.facts.unknownKind}</Head>

@@ -39,7 +39,7 @@ export function Legend({ gold, kind, onKind, levels, level, onLevel, layers, onL
           {!kind && <option value="" />}
           {kinds.map((code) => (
             <option key={code} value={code}>
-              {kindName(code)}
+              {t.map.kindAsked(kindName(code))}
               {present.has(code) ? "" : ` (${t.map.noKinds})`}
             </option>
           ))}
@@ -48,6 +48,32 @@ export function Legend({ gold, kind, onKind, levels, level, onLevel, layers, onL
           ?
         </span>
       </label>
+      {isOpen && (
+          <div className="layers">
+          <label>
+            <input type="checkbox" checked={layers.requests} onChange={(event) => onLayers({ ...layers, requests: event.target.checked })} />
+            {t.map.layers.requests}
+          </label>
+          <label>
+            <input type="checkbox" checked={layers.facilities !== "none"} onChange={(event) => onLayers({ ...layers, facilities: event.target.checked ? "kind" : "none" })} />
+            {t.map.layers.facilities}
+          </label>
+          <label>
+            <input type="checkbox" checked={layers.facilities === "all"} disabled={layers.facilities === "none"} onChange={(event) => onLayers({ ...layers, facilities: event.target.checked ? "all" : "kind" })} />
+            {t.map.allKinds}
+          </label>
+          {levels.length > 1 && (
+            <label>
+              {t.map.level}
+              <select value={level ?? ""} onChange={(event) => onLevel(Number(event.target.value))}>
+                {levels.map((value) => (
+                  <option key={value}>{value}</option>
+                ))}
+              </select>
+            </label>
+          )}
+        </div>
+      )}
       <button type="button" className="legend-toggle" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
         {t.map.legend}
       </button>
@@ -81,30 +107,6 @@ export function Legend({ gold, kind, onKind, levels, level, onLevel, layers, onL
               {t.map.requestApproximate}
             </li>
           </ul>
-          <div className="layers">
-            <label>
-              <input type="checkbox" checked={layers.requests} onChange={(event) => onLayers({ ...layers, requests: event.target.checked })} />
-              {t.map.layers.requests}
-            </label>
-            <label>
-              <input type="checkbox" checked={layers.facilities !== "none"} onChange={(event) => onLayers({ ...layers, facilities: event.target.checked ? "kind" : "none" })} />
-              {t.map.layers.facilities}
-            </label>
-            <label>
-              <input type="checkbox" checked={layers.facilities === "all"} disabled={layers.facilities === "none"} onChange={(event) => onLayers({ ...layers, facilities: event.target.checked ? "all" : "kind" })} />
-              {t.map.allKinds}
-            </label>
-            {levels.length > 1 && (
-              <label>
-                {t.map.level}
-                <select value={level ?? ""} onChange={(event) => onLevel(Number(event.target.value))}>
-                  {levels.map((value) => (
-                    <option key={value}>{value}</option>
-                  ))}
-                </select>
-              </label>
-            )}
-          </div>
         </div>
       )}
     </aside>

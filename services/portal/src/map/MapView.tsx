@@ -107,7 +107,7 @@ export function MapView({ gold, kind, level, layers, hit, onHit, isShown }: MapV
     const look = () => {
       clearTimeout(timer);
       timer = setTimeout(() => {
-        requestsWithin(town.bounds(), kind).then(
+        requestsWithin(town.bounds()).then(
           (found) => {
             if (!isCurrent) return;
             setWindowed(found);
@@ -124,7 +124,7 @@ export function MapView({ gold, kind, level, layers, hit, onHit, isShown }: MapV
       clearTimeout(timer);
       town.map.off("moveend", look);
     };
-  }, [town, gold.hasAllRequests, gold.requests, kind]);
+  }, [town, gold.hasAllRequests, gold.requests]);
 
   const whole = () => {
     const bounds = boundsOf(gold.areas.features.length ? gold.areas.features : requests.features);

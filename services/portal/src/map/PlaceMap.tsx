@@ -50,7 +50,7 @@ export function PlaceMap({ near, point, onPoint }: PlaceMapProps) {
   }, [town, areas.data, near]);
 
   useEffect(() => {
-    if (town && near) town.map.jumpTo({ center: [near.longitude, near.latitude], zoom: 15 });
+    if (town && near) town.map.jumpTo({ center: [near.longitude, near.latitude], zoom: 13.5 });
   }, [town, near]);
 
   useEffect(() => {

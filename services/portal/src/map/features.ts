@@ -38,7 +38,7 @@ export function requestFeatures(gold: GeoJSON.FeatureCollection, entries: Iterab
   const live = new Map<string, Entry>();
   const undone = new Set<string>();
   for (const entry of entries) {
-    if (entry.kind !== "letter") continue;
+    if (entry.kind !== "letter" && entry.kind !== "submission") continue;
     if (isPlaced(entry.state) && entry.position) live.set(entry.key, entry);
     else undone.add(entry.key);
   }
@@ -58,7 +58,7 @@ export function requestFeatures(gold: GeoJSON.FeatureCollection, entries: Iterab
     features.push(
       point([longitude, latitude], {
         request_id: entry.key,
-        channel: "letter",
+        channel: entry.kind === "letter" ? "letter" : entry.fileName,
         state: entry.state,
         facility_kind: entry.facilityKind,
         precision: entry.precision,

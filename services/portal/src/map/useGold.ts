@@ -78,14 +78,14 @@ export function useGold(): Gold {
 }
 
 /** Requests or counts inside the part of the map that is looked at, for towns with more than a few thousand. */
-export async function requestsWithin(bounds: Bounds, kind: string | null): Promise<{ requests: GeoJSON.FeatureCollection; cells: GeoJSON.FeatureCollection; isWhole: boolean }> {
+export async function requestsWithin(bounds: Bounds): Promise<{ requests: GeoJSON.FeatureCollection; cells: GeoJSON.FeatureCollection; isWhole: boolean }> {
   const bbox = bounds.map((value) => value.toFixed(6)).join(",");
   const { collection, isWhole } = await getFeatures(withQuery("/v1/requests", { bbox }), REQUEST_PAGES);
   if (isWhole) {
     markOnMap(collection);
     return { requests: collection, cells: NO_FEATURES, isWhole };
   }
-  const { items } = await getAll<{ longitude: number; latitude: number; request_count: number; facility_kind?: string | null }>(withQuery("/v1/requests/cells", { bbox, facility_kind: kind }), 5);
+  const { items } = await getAll<{ longitude: number; latitude: number; request_count: number }>(withQuery("/v1/requests/cells", { bbox }), 5);
   const features = items.map((cell): GeoJSON.Feature => ({ type: "Feature", geometry: { type: "Point", coordinates: [cell.longitude, cell.latitude] }, properties: { request_count: cell.request_count } }));
   return { requests: NO_FEATURES, cells: { type: "FeatureCollection", features }, isWhole };
 }

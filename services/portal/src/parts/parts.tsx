@@ -49,11 +49,11 @@ export function StateMark({ state, label }: { state: string; label?: string }) {
 }
 
 /** A share as a bar with its number; nothing but a dash where the share is unknown. */
-export function ShareBar({ share, colour }: { share: number | null; colour?: string | undefined }) {
+export function ShareBar({ share }: { share: number | null }) {
   return (
     <span className={share === null ? "share is-unknown" : "share"}>
       <span className="share-track" aria-hidden="true">
-        {share !== null && <span style={{ width: `${Math.max(1, share * 100)}%`, ...(colour ? { background: colour } : {}) }} />}
+        {share !== null && <span style={{ width: `${share * 100}%` }} />}
       </span>
       <span className="figure">{percent(share)}</span>
     </span>

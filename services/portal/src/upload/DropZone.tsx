@@ -3,7 +3,7 @@
 import { type ChangeEvent, useRef, useState } from "react";
 
 import { getAll } from "../api/client";
-import { datasetOf } from "../api/shapes";
+import type { Dataset } from "../api/types";
 import { t } from "../strings";
 import { useLoad } from "../useLoad";
 import { guessDataset } from "./purpose";
@@ -45,7 +45,7 @@ export function DropZone({ uploader, pending }: { uploader: Uploader; pending: P
 
 /** Which data set is this, and what shall it do to the rows that are there? */
 export function DataForm({ file, uploader, onDone, fixed }: { file: File; uploader: Uploader; onDone: () => void; fixed?: string }) {
-  const { data } = useLoad("datasets", async () => (await getAll<unknown>("/v1/datasets")).items.map(datasetOf));
+  const { data } = useLoad("datasets", async () => (await getAll<Dataset>("/v1/datasets")).items);
   const [picked, setPicked] = useState<string | null>(fixed ?? null);
   const [mode, setMode] = useState("");
   const dataset = picked ?? guessDataset(file.name, data?.map(({ name }) => name) ?? []) ?? "";

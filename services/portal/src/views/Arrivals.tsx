@@ -2,7 +2,7 @@
 
 import { type CSSProperties, useMemo, useState } from "react";
 
-import { count, moment, percent } from "../format";
+import { count, moment, percent, sentence } from "../format";
 import { arrivals, type Entry, isPlaced, progressOf, STEPS } from "../live/reducer";
 import { useLive } from "../live/store";
 import type { Hit } from "../map/townMap";
@@ -65,15 +65,16 @@ function matches(entry: Entry, filter: string): boolean {
 
 function Line({ entry, uploader, onHit }: { entry: Entry; uploader: Uploader; onHit: (hit: Hit) => void }) {
   const now = new Date();
+  const name = entry.kind === "submission" ? t.arrivals.typed(t.channels[entry.fileName] ?? "") : entry.fileName;
   return (
     <li className={`line is-${entry.state}`} data-file={entry.fileName} data-state={entry.state} data-on-map={entry.isOnMap}>
       <div className="line-head">
         {entry.kind === "letter" && !entry.key.startsWith("upload:") ? (
           <a className="line-name" href={hrefOf("letters", entry.key)}>
-            {entry.fileName}
+            {name}
           </a>
         ) : (
-          <span className="line-name">{entry.fileName}</span>
+          <span className="line-name">{name}</span>
         )}
         <time dateTime={entry.at}>{moment(entry.at, now)}</time>
       </div>
@@ -108,7 +109,7 @@ function sentenceOf(entry: Entry): string {
     return `${entry.isOnMap ? stepName("on_map") : stepName("placed")}, ${where}${entry.isRepeated ? ` (${t.arrivals.again})` : ""}`;
   }
   const again = entry.isRepeated ? ` (${t.arrivals.again})` : "";
-  return entry.reason ? entry.reason : stateName(entry.state) + again;
+  return entry.reason ? sentence(entry.reason) : stateName(entry.state) + again;
 }
 
 /** Five stations on a line, as on the map of a railway; the text beside it says the same. */

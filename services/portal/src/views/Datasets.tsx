@@ -3,8 +3,7 @@
 import { useRef, useState } from "react";
 
 import { getAll, withQuery } from "../api/client";
-import { datasetOf, rejectionOf } from "../api/shapes";
-import type { Dataset, UploadRow } from "../api/types";
+import type { Dataset, Rejection, UploadRow } from "../api/types";
 import { count, moment } from "../format";
 import { useLive } from "../live/store";
 import { Empty, Loading, Page, ProblemNote, StateMark } from "../parts/parts";
@@ -24,8 +23,8 @@ function useDataVersion(): string {
 
 export function Datasets({ uploader }: { uploader: Uploader }) {
   const version = useDataVersion();
-  const datasets = useLoad(`datasets:${version}`, async () => (await getAll<unknown>("/v1/datasets")).items.map(datasetOf));
-  const uploads = useLoad(`data-uploads:${version}`, async () => (await getAll<UploadRow>(withQuery("/v1/uploads", { purpose: "dataset" }), 1)).items.filter((row) => row.purpose === "dataset"));
+  const datasets = useLoad(`datasets:${version}`, async () => (await getAll<Dataset>("/v1/datasets")).items);
+  const uploads = useLoad(`data-uploads:${version}`, async () => (await getAll<UploadRow>(withQuery("/v1/uploads", { purpose: "dataset" }), 1)).items);
   const kept = useRef<Dataset[]>([]);
   if (datasets.data) kept.current = datasets.data;
   return (
@@ -35,7 +34,7 @@ export function Datasets({ uploader }: { uploader: Uploader }) {
       {datasets.data?.length === 0 && <Empty title={t.datasets.none} />}
       <div className="datasets">
         {kept.current.map((dataset) => (
-          <DatasetCard key={dataset.name} dataset={dataset} uploader={uploader} version={version} />
+          <DatasetCard key={dataset.name} dataset={dataset} uploader={uploader} />
         ))}
       </div>
       <section>
@@ -84,10 +83,10 @@ export function Datasets({ uploader }: { uploader: Uploader }) {
   );
 }
 
-function DatasetCard({ dataset, uploader, version }: { dataset: Dataset; uploader: Uploader; version: string }) {
+function DatasetCard({ dataset, uploader }: { dataset: Dataset; uploader: Uploader }) {
   const [file, setFile] = useState<File | null>(null);
   const input = useRef<HTMLInputElement>(null);
-  const load = dataset.newest_load;
+  const load = dataset.newest;
   return (
     <section className="dataset" data-dataset={dataset.name}>
       <header>
@@ -113,27 +112,24 @@ function DatasetCard({ dataset, uploader, version }: { dataset: Dataset; uploade
       {file && <DataForm file={file} uploader={uploader} fixed={dataset.name} onDone={() => setFile(null)} />}
       {load ? (
         <p className="newest">
-          <StateMark state={load.state} />
           <span>
             <b className="figure">{count(load.landed_rows)}</b> {t.datasets.landed}
           </span>
           <span className={load.rejected_rows ? "is-warning" : "soft"}>
             <b className="figure">{count(load.rejected_rows)}</b> {t.datasets.rejected}
           </span>
-          <span className="soft">
-            {[load.generation === null ? null : t.datasets.generation(load.generation), load.file_name, load.finished_at && moment(load.finished_at, new Date())].filter(Boolean).join(", ")}
-          </span>
-          {load.reason && <span className="soft">{load.reason}</span>}
+          <span className="soft">{[t.datasets.generation(load.generation), moment(load.loaded_at, new Date())].join(", ")}</span>
+          {load.unknown_columns.length > 0 && <span className="soft">{t.datasets.unknownColumns(load.unknown_columns.join(", "))}</span>}
         </p>
       ) : (
         <p className="soft">{t.datasets.never}</p>
       )}
-      {load && Boolean(load.rejected_rows) && <Rejections name={dataset.name} version={version} />}
+      {load && load.rejected_rows > 0 && <Rejections name={dataset.name} loadId={load.load_id} />}
       <details>
         <summary>{t.datasets.contract}</summary>
         <p className="soft">
           {t.datasets.modes[dataset.mode] ?? dataset.mode}
-          {dataset.natural_key && `; ${t.datasets.key.toLowerCase()}: ${dataset.natural_key.join(", ")}`}
+          {dataset.natural_key.length > 0 && `; ${t.datasets.key.toLowerCase()}: ${dataset.natural_key.join(", ")}`}
         </p>
         <table>
           <thead>
@@ -148,7 +144,10 @@ function DatasetCard({ dataset, uploader, version }: { dataset: Dataset; uploade
                 <th scope="row">
                   <code>{column.name}</code>
                 </th>
-                <td>{column.description}</td>
+                <td>
+                  {column.description}{" "}
+                  <span className="soft">{[column.is_required ? t.datasets.required : "", column.aliases.length ? t.datasets.alias(column.aliases.join(", ")) : ""].filter(Boolean).join("; ")}</span>
+                </td>
               </tr>
             ))}
           </tbody>
@@ -158,18 +157,18 @@ function DatasetCard({ dataset, uploader, version }: { dataset: Dataset; uploade
   );
 }
 
-function Rejections({ name, version }: { name: string; version: string }) {
+function Rejections({ name, loadId }: { name: string; loadId: string }) {
   const [isOpen, setOpen] = useState(false);
   return (
     <details onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>{t.datasets.rejections}</summary>
-      {isOpen && <RejectionTable name={name} version={version} />}
+      {isOpen && <RejectionTable name={name} loadId={loadId} />}
     </details>
   );
 }
 
-function RejectionTable({ name, version }: { name: string; version: string }) {
-  const rows = useLoad(`rejections:${name}:${version}`, async () => (await getAll<unknown>(`/v1/datasets/${encodeURIComponent(name)}/rejections`, 1)).items.map(rejectionOf));
+function RejectionTable({ name, loadId }: { name: string; loadId: string }) {
+  const rows = useLoad(`rejections:${loadId}`, async () => (await getAll<Rejection>(withQuery(`/v1/datasets/${encodeURIComponent(name)}/rejections`, { load_id: loadId }), 1)).items);
   if (rows.problem) return <ProblemNote problem={rows.problem} onAgain={rows.reload} />;
   if (!rows.data) return <Loading />;
   if (rows.data.length === 0) return <p className="hint">{t.datasets.rejectionsNone}</p>;
@@ -188,8 +187,10 @@ function RejectionTable({ name, version }: { name: string; version: string }) {
         <tbody>
           {rows.data.map((row, index) => (
             <tr key={index}>
-              <td className="number">{count(row.row_number)}</td>
-              <td>{row.reason}</td>
+              <td className="number">{count(row.line_number)}</td>
+              <td>
+                {row.column_name && <code>{row.column_name}</code>} {row.reason}
+              </td>
               <td>
                 <code className="raw">{row.line}</code>
               </td>

@@ -2,7 +2,7 @@
 
 import { get } from "../api/client";
 import type { Letter } from "../api/types";
-import { address, day, moment } from "../format";
+import { address, day, moment, sentence } from "../format";
 import { STEPS } from "../live/reducer";
 import { useLive } from "../live/store";
 import { Fact, KindMark, Loading, ProblemNote, StateMark } from "../parts/parts";
@@ -36,7 +36,7 @@ function Detail({ letter }: { letter: Letter }) {
           <h1 tabIndex={-1}>{letter.file_name}</h1>
           <p className="lead">
             <StateMark state={letter.state} />
-            {letter.reason && <span className="soft"> {letter.reason}</span>}
+            {letter.reason && <span className="soft"> {sentence(letter.reason)}</span>}
           </p>
         </div>
         <div className="row">

@@ -3,6 +3,8 @@
 import { type FormEvent, useRef, useState } from "react";
 
 import { get, post, Problem } from "../api/client";
+import { sentence } from "../format";
+import { useLive } from "../live/store";
 import { Page, ProblemNote, StateMark } from "../parts/parts";
 import { kindName, t } from "../strings";
 import { useLoad } from "../useLoad";
@@ -22,6 +24,7 @@ export function NewRequest() {
   const [receipt, setReceipt] = useState<Receipt | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [isBusy, setBusy] = useState(false);
+  const live = useLive((state) => (receipt ? state.entries.get(receipt.submission_id) : undefined));
   // One key per request as typed: the same form sent again after a lost answer is the same request.
   const key = useRef({ value: newKey(), body: "" });
 
@@ -52,7 +55,7 @@ export function NewRequest() {
             {t.request.receipt} <code>{receipt.submission_id}</code>
           </p>
           <p>
-            {t.request.state}: <StateMark state={receipt.state} />
+            {t.request.state}: <StateMark state={live?.state ?? receipt.state} /> {live?.reason && <span className="soft">{sentence(live.reason)}</span>}
           </p>
           <button
             type="button"

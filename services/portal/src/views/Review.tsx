@@ -3,9 +3,8 @@
 import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { get, getAll, post, Problem } from "../api/client";
-import { reviewOf } from "../api/shapes";
 import type { Correction, ReviewItem } from "../api/types";
-import { moment } from "../format";
+import { moment, sentence } from "../format";
 import { useLive } from "../live/store";
 import { PlaceMap, type Point } from "../map/PlaceMap";
 import { Empty, Loading, ProblemNote } from "../parts/parts";
@@ -18,7 +17,7 @@ import { Scan } from "./Scan";
 export function Review({ id }: { id: string | null }) {
   const waiting = useLive((state) => state.counts.review ?? 0);
   // A new letter in review changes the count: the queue is asked for again, what is being edited stays.
-  const queue = useLoad(`reviews:${waiting}`, async () => (await getAll<unknown>("/v1/reviews", 1)).items.map(reviewOf));
+  const queue = useLoad(`reviews:${waiting}`, async () => (await getAll<ReviewItem>("/v1/reviews", 1)).items);
   const kept = useRef<ReviewItem[]>([]);
   if (queue.data) kept.current = queue.data;
   const [decided, setDecided] = useState<ReadonlySet<string>>(new Set());
@@ -73,8 +72,8 @@ export function Review({ id }: { id: string | null }) {
               {items.map((other) => (
                 <li key={other.subject_id}>
                   <a href={hrefOf("review", other.subject_id)} aria-current={other === item ? "true" : undefined}>
-                    <span className="queue-name">{other.file_name ?? t.channels.phone}</span>
-                    <span className="queue-note">{other.reason}</span>
+                    <span className="queue-name">{other.file_name || t.review.typedName}</span>
+                    <span className="queue-note">{sentence(other.reason)}</span>
                   </a>
                 </li>
               ))}
@@ -129,7 +128,11 @@ function Desk({ item, position, onDecide, onGo }: DeskProps) {
 
   const actions = {
     accept: () => (item.position ? void decide({ action: "accept" }) : setProblem(new Problem(0, t.review.actions.accept, t.review.noPosition))),
-    correct: () => void decide({ action: "correct", ...changedFields(before, fields) }),
+    correct: () => {
+      const changed = changedFields(before, fields);
+      if (Object.keys(changed).length === 0) setProblem(new Problem(0, t.review.unchanged, t.review.unchangedHint));
+      else void decide({ action: "correct", ...changed });
+    },
     place: () => point && void decide({ action: "place", longitude: point.longitude, latitude: point.latitude, ...changedFields(before, fields) }),
     reject: () => (isSure ? void decide({ action: "reject" }) : setSure(true)),
     pick: (index: number) => {
@@ -186,7 +189,7 @@ function Desk({ item, position, onDecide, onGo }: DeskProps) {
       <Scan item={item} isZoomed={isZoomed} onZoom={() => setZoomed(!isZoomed)} />
       <section className="decision" aria-label={t.review.fields}>
         <header>
-          <h2>{item.file_name ?? t.channels.phone}</h2>
+          <h2>{item.file_name || t.review.typedName}</h2>
           <span className="hint">
             {position} · {moment(item.received_at, new Date())}
           </span>
@@ -197,7 +200,7 @@ function Desk({ item, position, onDecide, onGo }: DeskProps) {
         {isHelp && <Keys />}
         <div className="why">
           <strong>{t.review.why}</strong>
-          <p>{item.reason}</p>
+          <p>{sentence(item.reason)}</p>
         </div>
         {problem && <ProblemNote problem={problem} />}
         <form
@@ -261,7 +264,7 @@ function FieldSet({ fields, before, onFields, first, kinds }: FieldSetProps) {
   const field = (name: keyof Fields, label: string, className = "", ref?: RefObject<HTMLInputElement | null>) => (
     <label className={`${className}${fields[name] !== before[name] ? " is-changed" : ""}`}>
       <span>{label}</span>
-      <input ref={ref} name={name} value={fields[name]} onChange={(event) => onFields({ ...fields, [name]: event.target.value })} autoComplete="off" spellCheck={false} />
+      <input ref={ref} name={name} type={name === "letter_date" ? "date" : "text"} value={fields[name]} onChange={(event) => onFields({ ...fields, [name]: event.target.value })} autoComplete="off" spellCheck={false} />
     </label>
   );
   return (

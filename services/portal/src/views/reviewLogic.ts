@@ -6,8 +6,8 @@ import { address } from "../format";
 export const FIELD_NAMES = ["sender_name", "street", "housenumber", "postcode", "city", "letter_date", "facility_kind"] as const;
 export type Fields = Record<(typeof FIELD_NAMES)[number], string>;
 
-export function fieldsOf(extraction: ExtractionFields | null): Fields {
-  return Object.fromEntries(FIELD_NAMES.map((name) => [name, extraction?.[name] ?? ""])) as Fields;
+export function fieldsOf(extraction: Partial<ExtractionFields>): Fields {
+  return Object.fromEntries(FIELD_NAMES.map((name) => [name, extraction[name] ?? ""])) as Fields;
 }
 
 /**
@@ -18,7 +18,9 @@ export function changedFields(before: Fields, after: Fields): Partial<Correction
   const addressParts = ["street", "housenumber", "postcode", "city"] as const;
   const isAddressChanged = addressParts.some((name) => before[name] !== after[name]);
   const names = FIELD_NAMES.filter((name) => before[name] !== after[name] || (isAddressChanged && (addressParts as readonly string[]).includes(name)));
-  return Object.fromEntries(names.map((name) => [name, after[name].trim()]).filter(([name, value]) => value !== "" || before[name as keyof Fields] !== "")) as Partial<Correction>;
+  const sent = names.map((name): [keyof Fields, string] => [name, after[name].trim()]);
+  // "" empties what was read; a date cannot be emptied, and what was empty before needs no word.
+  return Object.fromEntries(sent.filter(([name, value]) => value !== "" || (before[name] !== "" && name !== "letter_date"))) as Partial<Correction>;
 }
 
 export const shown = (candidate: Candidate): string => address(candidate);
