@@ -101,7 +101,7 @@ class DatasetContract(BaseModel):
         return tuple(column.name for column in self.columns if column.data_type in data_types)
 
     def match(self, headers: Sequence[str]) -> list[str | None]:
-        """The contract's column for each header, None where there is none; a column is given once: to its own name, else to the first alias."""
+        """The contract's column for each header, or None; a column is given once: to its own name, else to the first alias."""
         known = self._known_headers()
         matched = [known.get(header_key(header)) for header in headers]
         for index, column in enumerate(matched):

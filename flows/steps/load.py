@@ -1,0 +1,291 @@
+"""Bring data files into their datasets: all rows or none, every row landed or rejected with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from flows.steps.record import StepResult
+from services.contracts import DatasetContract
+from services.errors import ContractError, NotFoundError, PlatformError
+from services.tabular.base import Progress, Reader
+from services.tabular.csv_reader import CsvReader, NotCleanError
+from services.tabular.opening import file_format, looks_clean, open_quickly, open_reader
+from services.tabular.scan import scan
+from services.warehouse import loads
+from services.warehouse.landing import CleanCsv, Landing
+from services.warehouse.loads import Load
+from services.wiring import Services
+
+logger = logging.getLogger(__name__)
+
+LOAD = "load"
+MODES = ("replace", "append", "upsert")
+# Longer than any load may take: a load claimed by a process that died on a server is free again after it (embedded: at once).
+LEASE_SECONDS = 6 * 3600
+# Of a load that fails as a whole nothing is visible: so many rejected rows show what is wrong with the file.
+REJECTED_ROWS_KEPT = 1000
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What became of one file: landed + rejected = received."""
+
+    load_id: str
+    upload_id: str
+    dataset: str
+    mode: str
+    generation: int
+    received: int
+    landed: int
+    rejected: int
+    unknown_columns: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    was_loaded_before: bool = False
+
+
+def _silent(done: int, total: int) -> None:
+    """No progress is wanted."""
+
+
+def load_upload(
+    services: Services, *, upload_id: str, dataset: str, mode: str | None, now: datetime, progress: Progress | None = None
+) -> LoadResult:
+    """Load one stored upload (the SHA-256 of its bytes) into a dataset, under the contract's mode unless another is given.
+
+    The same upload is not loaded again while it is the newest (or, appended, at all). `progress` is told bytes done and in all.
+    Raises ContractError when the file as a whole does not fit: nothing of it is visible then; NotFoundError when there is no such
+    upload; WarehouseError or ObjectStoreError when one of them does not answer: the same call later goes on.
+    """
+    contract = _contract(services, dataset)
+    mode = mode or contract.mode
+    if mode not in MODES or (mode == "upsert" and not contract.natural_key):
+        raise ContractError(f"{dataset} cannot be loaded with mode {mode}: use one of {', '.join(MODES)} (upsert needs a natural_key).")
+    landing = Landing(services.warehouse, contract)
+    landing.ensure_table()
+    attempts = loads.of_dataset(services.warehouse, dataset)
+    _bury_dead(services, landing, attempts, upload_id, now)
+    if before := _loaded_before(attempts, upload_id, mode, contract):
+        return _result(before, (), was_loaded_before=True)
+    started = time.monotonic()
+    load = Load(_load_id(upload_id, dataset, mode, now), upload_id, dataset, contract.version, mode, now)
+    loads.record(services.warehouse, load)
+    try:
+        with services.objects.local_path(_object_key(upload_id)) as path:
+            load, warnings = _land(landing, contract, load, path, progress or _silent)
+        _check(load, contract, attempts)
+    except PlatformError as error:
+        _fail(services, landing, load, error, now + timedelta(seconds=time.monotonic() - started))
+        raise
+    warnings += _look_back(landing, load, attempts)
+    finished_at = now + timedelta(seconds=time.monotonic() - started)
+    load = loads.publish(services.warehouse, replace(load, message="; ".join(warnings), finished_at=finished_at))
+    return _result(load, warnings)
+
+
+def load_outstanding(services: Services, now: datetime, progress: Progress | None = None) -> StepResult:
+    """Load every upload that waits for it; a file that does not fit its contract fails alone."""
+    for contract in services.contracts.values():
+        Landing(services.warehouse, contract).ensure_table()
+    counts = {"loaded": 0, "landed": 0, "rejected": 0, "failed": 0}
+    messages: list[str] = []
+    started = time.monotonic()
+    owner = f"load {os.getpid()}"
+    while True:
+        moment = now + timedelta(seconds=time.monotonic() - started)
+        items = services.state.work.claim(LOAD, limit=1, owner=owner, lease_seconds=LEASE_SECONDS, now=moment)
+        if not items:
+            return StepResult(LOAD, counts, " ".join(messages))
+        item = items[0]
+        dataset = str(item.payload.get("dataset", ""))
+        try:
+            result = load_upload(
+                services, upload_id=item.key, dataset=dataset, mode=item.payload.get("mode") or None, now=moment, progress=progress
+            )
+        except PlatformError as error:
+            logger.warning("%s was not loaded into %s: %s", item.key[:12], dataset, error)
+            services.state.work.fail(LOAD, item.key, str(error), error.retryable, now + timedelta(seconds=time.monotonic() - started))
+            counts["failed"] += 1
+            messages.append(f"{dataset}: {error}")
+            continue
+        services.state.work.done(LOAD, [item.key])
+        if not result.was_loaded_before:
+            counts["loaded"] += 1
+            counts["landed"] += result.landed
+            counts["rejected"] += result.rejected
+            messages += [f"{dataset}: {warning}." for warning in result.warnings]
+
+
+def _contract(services: Services, dataset: str) -> DatasetContract:
+    try:
+        return services.contracts[dataset]
+    except KeyError:
+        raise NotFoundError(f"There is no dataset {dataset!r}; there are {', '.join(sorted(services.contracts))}.") from None
+
+
+def _object_key(upload_id: str) -> str:
+    return f"uploads/{upload_id[:2]}/{upload_id}"
+
+
+def _load_id(upload_id: str, dataset: str, mode: str, now: datetime) -> str:
+    return hashlib.sha256(f"load:{upload_id}:{dataset}:{mode}:{now.isoformat()}".encode()).hexdigest()[:32]
+
+
+def _loaded_before(attempts: Sequence[Load], upload_id: str, mode: str, contract: DatasetContract) -> Load | None:
+    """The load that makes another one needless: of the newest generation or, appended, of any."""
+    loaded = [load for load in attempts if load.state == "loaded"]
+    candidates = loaded if mode == "append" else loaded[:1]
+    same = (upload_id, mode, contract.version)
+    return next((load for load in candidates if (load.upload_id, load.mode, load.contract_version) == same), None)
+
+
+def _bury_dead(services: Services, landing: Landing, attempts: Sequence[Load], upload_id: str, now: datetime) -> None:
+    """Remove what killed attempts left: those at this upload; in this process's own warehouse all, since loads run one by one."""
+    for load in attempts:
+        is_old = (now - load.started_at).total_seconds() > LEASE_SECONDS
+        if load.state == "started" and (load.upload_id == upload_id or services.warehouse.is_embedded or is_old):
+            landing.delete(load.load_id)
+            buried = replace(load, state="failed", message="The process was stopped while loading.", finished_at=now)
+            loads.record(services.warehouse, buried)
+
+
+def _land(landing: Landing, contract: DatasetContract, load: Load, path: Path, progress: Progress) -> tuple[Load, list[str]]:
+    with tempfile.TemporaryDirectory(prefix="cartulary-") as folder:
+        reader: Reader | None = _land_quickly(landing, contract, load.load_id, path)
+        if reader is None:
+            reader = open_reader(path, contract, Path(folder))
+            _land_batches(landing, load.load_id, reader.batches(progress))
+    progress(path.stat().st_size, path.stat().st_size)
+    landed, rejected = landing.count(load.load_id), landing.count_rejected(load.load_id)
+    load = replace(
+        load,
+        received_rows=reader.reading.received,
+        landed_rows=landed,
+        rejected_rows=rejected,
+        unknown_columns=reader.mapping.unknown_columns,
+    )
+    return load, [*reader.mapping.warnings, *reader.reading.warnings]
+
+
+def _land_quickly(landing: Landing, contract: DatasetContract, load_id: str, path: Path) -> Reader | None:
+    """Let ClickHouse read a clean CSV while its bytes are looked at; None, and nothing landed, when it is not clean after all.
+
+    Rows that do not surely fit are read again by the careful reader, which alone rejects.
+    """
+    if not landing.can_read(path) or contract.of_type("geometry") or file_format(path) != "csv" or not looks_clean(path):
+        return None
+    reader, file = open_quickly(path, contract)
+    dialect = file.dialect
+    places = {name: reader.mapping.place(name) for name in contract.column_names}
+    clean = CleanCsv(path, dialect.delimiter, dialect.skip_lines, dialect.field_count, places, reader.has_decimal_comma)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        looking = pool.submit(scan, path, dialect.delimiter)
+        was_read = dialect.field_count > 1 and landing.land_clean_csv(load_id, clean)
+        seen = looking.result()
+    if was_read and file.is_clean(seen):
+        if landing.count(load_id) == seen.line_count - dialect.skip_lines:
+            reader.reading.received = seen.line_count - dialect.skip_lines
+            return reader
+        if _reread(landing, load_id, reader):
+            return reader
+    landing.delete(load_id)
+    return None
+
+
+def _reread(landing: Landing, load_id: str, reader: CsvReader) -> bool:
+    """Read again what ClickHouse did not land; False when its rows are not the careful reader's rows."""
+
+    def missing(first: int, end: int) -> list[int]:
+        return landing.missing_rows(load_id, first, end)
+
+    try:
+        _land_batches(landing, load_id, reader.batches(wanted=missing))
+    except NotCleanError:
+        return False
+    return landing.count(load_id) + landing.count_rejected(load_id) == reader.reading.received
+
+
+def _land_batches(landing: Landing, load_id: str, batches: Iterable[pa.Table]) -> None:
+    try:
+        for batch in batches:
+            landing.land_batch(load_id, batch)
+    finally:
+        landing.close_batches(load_id)
+
+
+def _check(load: Load, contract: DatasetContract, attempts: Sequence[Load]) -> None:
+    """Whether the load counts: nothing lost, not too much rejected, enough landed."""
+    received, landed, rejected = load.received_rows, load.landed_rows, load.rejected_rows
+    if landed + rejected != received:
+        raise ContractError(
+            f"{received} rows were received but {landed} landed and {rejected} were rejected, which does not add up: nothing was loaded. "
+            "Please report this file."
+        )
+    if not received:
+        raise ContractError("The file has a header but no rows: nothing was loaded.")
+    if rejected > contract.max_rejected_share * received:
+        raise ContractError(
+            f"{rejected} of {received} rows do not fit {load.dataset}, more than the {contract.max_rejected_share:.0%} that its contract "
+            f"allows: nothing was loaded. The first {min(rejected, REJECTED_ROWS_KEPT)} are kept with their reasons; correct the file and "
+            "load it again."
+        )
+    if landed < contract.min_rows:
+        raise ContractError(f"{landed} rows fit, but {load.dataset} must have at least {contract.min_rows}: nothing was loaded.")
+    before = _generation_before(load, attempts)
+    if before and landed < contract.min_share_of_previous * before.landed_rows:
+        raise ContractError(
+            f"{landed} rows would replace {before.landed_rows}, less than the {contract.min_share_of_previous:.0%} that the contract of "
+            f"{load.dataset} allows: nothing was loaded. Load the whole file, or lower min_share_of_previous."
+        )
+
+
+def _generation_before(load: Load, attempts: Sequence[Load]) -> Load | None:
+    return next((other for other in attempts if other.state == "loaded"), None) if load.mode == "replace" else None
+
+
+def _look_back(landing: Landing, load: Load, attempts: Sequence[Load]) -> list[str]:
+    """What is odd about the landed rows, though it does not stop them."""
+    notes = []
+    if repeated := landing.duplicate_keys(load.load_id):
+        notes.append(f"rows whose key comes again further down, where the last one counts: {repeated}")
+    for column, count, example in landing.unreadable_values(load.load_id):
+        notes.append(f"{column} could not be read in {count} rows and stays empty there, for instance {example!r}")
+    before = _generation_before(load, attempts)
+    if before and load.landed_rows * 2 < before.landed_rows:
+        notes.append(f"less than half as many rows as before: {load.landed_rows} instead of {before.landed_rows}")
+    return notes
+
+
+def _fail(services: Services, landing: Landing, load: Load, error: PlatformError, finished_at: datetime) -> None:
+    """Take a failed load's rows away and note why; when the warehouse is the reason, the next attempt does it."""
+    try:
+        landing.delete(load.load_id, keep_rejected=REJECTED_ROWS_KEPT)
+        loads.record(services.warehouse, replace(load, state="failed", message=str(error), finished_at=finished_at))
+    except PlatformError as second:
+        logger.warning("the failed load %s stays until the next attempt: %s", load.load_id, second)
+
+
+def _result(load: Load, warnings: Sequence[str], *, was_loaded_before: bool = False) -> LoadResult:
+    return LoadResult(
+        load_id=load.load_id,
+        upload_id=load.upload_id,
+        dataset=load.dataset,
+        mode=load.mode,
+        generation=load.generation,
+        received=load.received_rows,
+        landed=load.landed_rows,
+        rejected=load.rejected_rows,
+        unknown_columns=tuple(load.unknown_columns),
+        warnings=tuple(warnings),
+        was_loaded_before=was_loaded_before,
+    )

@@ -1,0 +1,1 @@
+"""Files of rows: what they look like, and how their rows are read, whatever the format."""

@@ -1,0 +1,3 @@
+select count() as landed
+from bronze.$table
+where _load_id = {load_id:String} and _row_number >= {first:UInt64} and _row_number < {end:UInt64}

@@ -1,0 +1,3 @@
+select count() as landed
+from bronze.$table
+where _load_id = {load_id:String}

@@ -1,0 +1,2 @@
+delete from bronze.$table $on_cluster
+where _load_id = {load_id:String}

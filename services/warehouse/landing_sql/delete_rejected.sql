@@ -1,0 +1,2 @@
+delete from bronze.rejected_rows $on_cluster
+where load_id = {load_id:String} and row_number > {last:UInt64}

@@ -1,0 +1,3 @@
+select max(generation) as generation
+from bronze.loads
+where dataset = {dataset:String}
