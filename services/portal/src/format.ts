@@ -28,13 +28,6 @@ export function distance(km: Maybe<number>): string {
   return `${km < 9.95 ? km.toFixed(1) : WHOLE.format(km)} km`;
 }
 
-export function bytes(value: number): string {
-  if (value < 1000) return `${value} B`;
-  const unit = value < 1e6 ? 1 : value < 1e9 ? 2 : 3;
-  const scaled = value / 1000 ** unit;
-  return `${scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)} ${["", "kB", "MB", "GB"][unit]}`;
-}
-
 function parsed(iso: Maybe<string>): Date | null {
   if (!iso) return null;
   const date = new Date(iso);

@@ -169,8 +169,8 @@ export const t = {
     placeTitle: "Place by hand",
     placeHint: "Click on the map, or move the map under the cross with the arrow keys and press Enter.",
     placed: (lon: number, lat: number) => `Placed at ${lat.toFixed(5)}, ${lon.toFixed(5)}`,
-    actions: { accept: "Accept as read", correct: "Save correction", place: "Save place", reject: "Reject" },
-    done: { accept: "Accepted.", correct: "Correction saved.", place: "Place saved.", reject: "Rejected." } as Record<string, string>,
+    actions: { accept: "Accept as read", correct: "Save correction", place: "Save place", reject: "Reject", reopen: "Undo the decision" },
+    done: { reopen: "The machine's word counts again.", accept: "Accepted.", correct: "Correction saved.", place: "Place saved.", reject: "Rejected." } as Record<string, string>,
     shortcuts: "Keyboard",
     keys: [
       ["J / K", "next, previous letter"],
@@ -293,6 +293,20 @@ export const t = {
   },
   problem: { again: "Try again", loading: "Loading" },
   missing: { title: "There is no such page", back: "Back to the map" },
+  evidence: {
+    is_schema_complete: "All parts of the address were read",
+    is_postcode_city_agreeing: "Postcode and town belong together",
+    is_house_known: "The register knows the house",
+    is_street_in_text: "The street stands in the text",
+    candidate_margin: "Lead over the second candidate",
+    reader_score: "Legibility",
+    agreement_score: "Two readings agree",
+    sender_score: "It is the sender's address",
+    street_similarity: "Likeness to the register's street",
+    evidence_score: "Evidence",
+    yes: "yes",
+    no: "no",
+  } as Record<string, string> & { yes: string; no: string },
   letterCount: (n: number) => plural(n, "letter", "letters"),
 };
 

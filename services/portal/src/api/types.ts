@@ -105,6 +105,8 @@ export interface ReviewItem {
   candidates: Candidate[];
   position: Position | null;
   links: Record<string, string>;
+  /** Earlier decisions; only with a single subject. */
+  corrections?: unknown[];
 }
 
 export interface Correction {

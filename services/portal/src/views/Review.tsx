@@ -22,12 +22,16 @@ export function Review({ id }: { id: string | null }) {
   if (queue.data) kept.current = queue.data;
   const [decided, setDecided] = useState<ReadonlySet<string>>(new Set());
   const [message, setMessage] = useState("");
-  const items = kept.current.filter((item) => !decided.has(item.subject_id));
+  const waitingItems = kept.current.filter((item) => !decided.has(item.subject_id));
+  // A letter that does not wait can be decided again: from its page, by its address.
+  const isElsewhere = Boolean(id) && Boolean(queue.data) && !kept.current.some((item) => item.subject_id === id);
+  const single = useLoad(`review:${isElsewhere ? id : ""}`, () => (isElsewhere && id ? get<ReviewItem>(`/v1/reviews/${encodeURIComponent(id)}`) : Promise.resolve(null)));
+  const items = isElsewhere && single.data && !decided.has(single.data.subject_id) ? [single.data, ...waitingItems] : waitingItems;
   const index = Math.max(
     0,
     items.findIndex((item) => item.subject_id === id),
   );
-  const item = items[index];
+  const item = isElsewhere && single.isLoading ? undefined : items[index];
 
   const go = useCallback(
     (step: number) => {
@@ -55,8 +59,9 @@ export function Review({ id }: { id: string | null }) {
         {message}
       </p>
       {queue.problem && <ProblemNote problem={queue.problem} onAgain={queue.reload} />}
-      {!item && queue.isLoading && <Loading />}
-      {!item && !queue.isLoading && !queue.problem && (
+      {isElsewhere && single.problem && <ProblemNote problem={single.problem} />}
+      {!item && (queue.isLoading || single.isLoading) && <Loading />}
+      {!item && !queue.isLoading && !single.isLoading && !queue.problem && (
         <Empty title={t.review.empty}>
           <p className="hint">{t.review.emptyHint}</p>
           {message && <p>{message}</p>}
@@ -66,7 +71,7 @@ export function Review({ id }: { id: string | null }) {
         <>
           <nav className="queue" aria-label={t.review.queue}>
             <h1>
-              {t.review.title} <span className="figure">{items.length}</span>
+              {t.review.title} <span className="figure">{waitingItems.length}</span>
             </h1>
             <ol>
               {items.map((other) => (
@@ -240,6 +245,11 @@ function Desk({ item, position, onDecide, onGo }: DeskProps) {
             <button type="button" className={isSure ? "danger" : ""} disabled={isBusy} onClick={actions.reject} data-test="reject">
               {t.review.actions.reject} <kbd>R</kbd>
             </button>
+            {item.corrections && item.corrections.length > 0 && (
+              <button type="button" disabled={isBusy} onClick={() => void decide({ action: "reopen" })}>
+                {t.review.actions.reopen}
+              </button>
+            )}
           </div>
           {isSure && (
             <p className="hint" role="alert">

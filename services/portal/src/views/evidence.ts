@@ -1,20 +1,17 @@
 /** The parts of a letter's evidence as label and text. */
 
 import { humanize, NOTHING, percent } from "../format";
+import { t } from "../strings";
 
-/** Flags as yes or no, shares (0 to 1) as per cent, scores (0 to 100) with "of 100", in the order the API gives them. */
+/** Flags as yes or no, shares (0 to 1) as per cent, in the order the API gives them. */
 export function evidenceRows(evidence: Record<string, unknown>): [string, string][] {
-  return Object.entries(evidence).map(([name, value]) => [labelOf(name), textOf(name, value)]);
-}
-
-function labelOf(name: string): string {
-  return humanize(name.replace(/^(is|has)_/, "").replace(/_score$/, ""));
+  return Object.entries(evidence).map(([name, value]) => [t.evidence[name] ?? humanize(name), textOf(name, value)]);
 }
 
 function textOf(name: string, value: unknown): string {
   if (value === null || value === undefined) return NOTHING;
-  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "boolean") return value ? t.evidence.yes : t.evidence.no;
   if (typeof value !== "number") return String(value);
-  if (name === "evidence_score") return `${Math.round(value)} of 100`;
-  return value >= 0 && value <= 1 ? percent(value) : String(Math.round(value * 100) / 100);
+  // The one score of 0 to 100; all other parts are shares.
+  return name === "evidence_score" ? percent(value / 100) : percent(value);
 }
