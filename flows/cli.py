@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,12 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from typer.core import TyperGroup
 
-from flows.doctor import examine
-from flows.serve import serving, utc_now
-from flows.steps.run import run_outstanding
-from services.errors import PlatformError
+from flows.clock import utc_now
+from services.errors import IntakeError, PlatformError
 from services.settings import Settings
-from services.wiring import Services, open_services
+
+if TYPE_CHECKING:
+    from services.wiring import Services
 
 out = Console()
 err = Console(stderr=True)
@@ -85,6 +85,8 @@ def main(
 
 @contextmanager
 def _services(ctx: typer.Context) -> Iterator[Services]:
+    from services.wiring import open_services
+
     with open_services(ctx.obj) as services:
         yield services
 
@@ -200,7 +202,7 @@ def load(
     from flows.steps.load import load_upload
 
     results = []
-    with open_services(ctx.obj) as services, _progress() as progress:
+    with _services(ctx) as services, _progress() as progress:
         for path in files:
             task = progress.add_task(f"{path.name}: storing", total=path.stat().st_size)
             receipt = services.intake.receive_dataset(_counted(path, progress, task), path.name, dataset, mode, DOOR, utc_now())
@@ -242,7 +244,7 @@ def letters_add(
     """Take letters in; the same bytes are the same letter. A refused file is told with its reason and leaves a trace."""
     files, left = _letter_files(paths)
     receipts = []
-    with open_services(ctx.obj) as services, _progress() as progress:
+    with _services(ctx) as services, _progress() as progress:
         task = progress.add_task("taking letters in", total=len(files))
         for path in files:
             receipts.append(services.intake.receive_letter(_chunks(path), path.name, DOOR, utc_now()))
@@ -263,8 +265,9 @@ def letters_add(
 @app.command()
 def run(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """Extract, geocode, transform, publish: whatever is outstanding."""
+    from flows.steps.run import run_outstanding
 
-    with open_services(ctx.obj) as services, _progress() as progress:
+    with _services(ctx) as services, _progress() as progress:
         waiting = services.state.work.outstanding("extract")
         task = progress.add_task("reading letters", total=waiting or None)
 
@@ -291,7 +294,7 @@ def status(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """Counts per layer and per state, and whether they add up."""
     from flows.status import take_stock
 
-    with open_services(ctx.obj) as services:
+    with _services(ctx) as services:
         stock = take_stock(services)
     if as_json:
         _print_json(stock)
@@ -313,7 +316,7 @@ def sql(
     ] = "PrettyCompactNoEscapes",
 ) -> None:
     """Ask the warehouse; read only."""
-    with open_services(ctx.obj) as services:
+    with _services(ctx) as services:
         sys.stdout.buffer.write(services.warehouse.query_format(query, settings={"readonly": 1}, fmt=fmt))
 
 
@@ -325,8 +328,9 @@ def serve(
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the portal in a browser.")] = True,
 ) -> None:
     """Answer on localhost: the API, the portal, and the work behind them."""
+    from flows.serve import serving
 
-    with open_services(ctx.obj) as services, serving(services, host=host, port=port) as server:
+    with _services(ctx) as services, serving(services, host=host, port=port) as server:
         url = server.portal_url()
         out.print(f"API     {server.url}/docs\nPortal  {url}\n(the link works once; Ctrl-C stops)", highlight=False, soft_wrap=True)
         if open_browser:
@@ -344,7 +348,7 @@ def evaluate(
     """Score the letters of a folder that has a truth.csv: right means located within 50 m of the truth."""
     from flows.evaluate import evaluate as score
 
-    with open_services(ctx.obj) as services:
+    with _services(ctx) as services:
         result = score(services, folder)
     if as_json:
         _print_json(result)
@@ -361,7 +365,7 @@ def reprocess(
     """Rebuild what bronze lacks from the object store, try again what failed, and do what is outstanding."""
     from flows.steps.reprocess import reprocess as rebuild
 
-    with open_services(ctx.obj) as services:
+    with _services(ctx) as services:
         result = rebuild(services, read_again=read_again, clock=utc_now)
     _print_json(result) if as_json else out.print(", ".join(f"{name} {count}" for name, count in result.counts.items()))
 
@@ -369,6 +373,8 @@ def reprocess(
 @app.command()
 def doctor(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """What is wrong here, and the exact command that repairs it."""
+    from flows.doctor import examine
+
     findings = examine(ctx.obj)
     if as_json:
         _print_json(findings)
@@ -403,7 +409,7 @@ def keys_create(
     as_json: JsonFlag = False,
 ) -> None:
     """Create an API key; it is shown once."""
-    with open_services(ctx.obj) as services:
+    with _services(ctx) as services:
         created = services.keys.create(name, scope, utc_now())
     _print_json(created) if as_json else out.print(f"{created.secret}\n(shown once; send it as X-API-Key)", highlight=False)
 
@@ -411,7 +417,7 @@ def keys_create(
 @keys_app.command("list")
 def keys_list(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """All keys, without their secrets."""
-    with open_services(ctx.obj) as services:
+    with _services(ctx) as services:
         keys = [asdict(key) for key in services.keys.list()]
     _print_json(keys) if as_json else _print_table("API keys", keys)
 
@@ -419,6 +425,6 @@ def keys_list(ctx: typer.Context, as_json: JsonFlag = False) -> None:
 @keys_app.command("revoke")
 def keys_revoke(ctx: typer.Context, key_id: str) -> None:
     """Revoke a key at once."""
-    with open_services(ctx.obj) as services:
+    with _services(ctx) as services:
         services.keys.revoke(key_id, utc_now())
     out.print(f"revoked {key_id}")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import typer
 from pydantic import BaseModel, SecretStr
+from typer.core import TyperCommand, TyperGroup
 
 from flows.cli import app
 from services.settings import DELIMITER, PREFIX, PROJECT_ROOT, Settings
@@ -23,10 +23,10 @@ def _code(document: Path) -> list[str]:
     return [line.strip() for block, span in CODE.findall(document.read_text(encoding="utf-8")) for line in (block or span).splitlines()]
 
 
-def _commands(group: click.Group, prefix: str = "cartulary") -> Iterator[str]:
+def _commands(group: TyperGroup, prefix: str = "cartulary") -> Iterator[str]:
     for name, command in group.commands.items():
         yield f"{prefix} {name}"
-        if isinstance(command, click.Group):
+        if isinstance(command, TyperGroup):
             yield from _commands(command, f"{prefix} {name}")
 
 
@@ -77,10 +77,10 @@ def test_env_example_is_the_settings() -> None:
 
 
 def test_every_command_says_what_it_does() -> None:
-    def walk(group: click.Group) -> Iterator[click.Command]:
+    def walk(group: TyperGroup) -> Iterator[TyperCommand]:
         for command in group.commands.values():
             yield command
-            if isinstance(command, click.Group):
+            if isinstance(command, TyperGroup):
                 yield from walk(command)
 
     for command in walk(typer.main.get_command(app)):  # type: ignore[arg-type]
