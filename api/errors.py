@@ -146,14 +146,14 @@ def _validation_error(request: Request, error: Exception) -> Response:
     return problem(request, 422, detail, kind="urn:cartulary:problem:validation", extra={"errors": errors})
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
+def unexpected(request: Request, error: Exception) -> Response:
+    """The answer when something went wrong that nobody foresaw; the log says what."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(request, 500, "Something went wrong here; the server's log says what.")
 
 
 def install(app: FastAPI) -> None:
-    """Let every exception of this app leave as a problem."""
+    """Let every expected exception of this app leave as a problem; the middleware does the same for all others."""
     app.add_exception_handler(PlatformError, _platform_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(Exception, _unexpected)

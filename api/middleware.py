@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.errors import unexpected
 from services.metrics import Metrics
 
 # blob: and data: are for MapLibre (worker and sprites) and for Swagger's icons; nothing is loaded from elsewhere.
@@ -37,7 +39,7 @@ class HeadersAndMetrics:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 500
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -54,7 +56,10 @@ class HeadersAndMetrics:
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            if status:  # the answer is on its way: breaking it off is all that is left
+                raise
+            await unexpected(Request(scope), error)(scope, receive, send_with_headers)
         finally:
-            route = scope.get("route")
-            operation = getattr(route, "name", "") if route is not None else ""
-            self._metrics.observe_request(operation, scope["method"], status, time.perf_counter() - started)
+            operation = getattr(scope.get("endpoint"), "__name__", "")
+            self._metrics.observe_request(operation, scope["method"], status or 500, time.perf_counter() - started)

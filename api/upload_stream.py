@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -129,7 +130,7 @@ class CutOffError(RequestError):
     """The request ended in the middle of a file: nothing of that file is kept."""
 
 
-async def read_events(request: Request, form: Form) -> AsyncIterator[Event]:
+async def read_events(request: Request, form: Form) -> AsyncGenerator[Event, None]:
     """The request's files as events; CutOffError when it ends in the middle of one, RequestError when it is no such form."""
     try:
         parser = StreamingFormDataParser(headers={"Content-Type": request.headers.get("content-type", "")})
@@ -216,22 +217,23 @@ async def each_file(request: Request, form: Form, work: Callable[[FileStart, Ite
     """
     results: list[Result] = []
     failure: PlatformError | None = None
-    async with anyio.create_task_group() as group:
-        handover = Handover()
+    async with anyio.create_task_group() as group, aclosing(read_events(request, form)) as events:
+        handover: Handover | None = None
         try:
-            async for event in read_events(request, form):
+            async for event in events:
                 if isinstance(event, FileStart):
                     handover = Handover()
                     group.start_soon(handover.consume, partial(work, event, handover.pieces()), results)
-                elif isinstance(event, FileEnd):
+                elif handover is not None and isinstance(event, FileEnd):
                     handover.complete()
                     await handover.wait()
-                else:
+                elif handover is not None and isinstance(event, bytes):
                     await handover.put(event)
         except PlatformError as error:  # raised after the group, which would wrap it
             failure = error
         finally:
-            handover.cut_off()
+            if handover is not None:
+                handover.cut_off()
     if failure is not None:
         raise failure
     return results

@@ -12,8 +12,8 @@ with
     nearest as (
         select
             facility_kind,
-            argMin(facility_id, (measured.distance_km, facility_id)) as facility_id,
-            argMin(facility_name, (measured.distance_km, facility_id)) as facility_name,
+            argMin(measured.facility_id, (measured.distance_km, measured.facility_id)) as facility_id,
+            argMin(measured.facility_name, (measured.distance_km, measured.facility_id)) as facility_name,
             min(measured.distance_km) as distance_km
         from measured
         group by facility_kind
