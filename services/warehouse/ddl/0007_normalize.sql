@@ -1,17 +1,21 @@
 -- Addresses are compared by keys made here and nowhere else: the register when it is built, a letter's address when it is looked
 -- up, both when evidence is weighed. Each function takes a text and gives a text; empty stays empty.
 
--- Lower case without accents (ß is ss); whatever is neither letter nor digit becomes one space.
-create or replace function normalizeText {on_cluster} as (value) ->
+-- Lower case, composed letters; whatever is neither letter nor digit becomes one space; ß is ss.
+create or replace function normalizeAccented {on_cluster} as (value) ->
     trim(both ' ' from replaceRegexpAll(
         replaceRegexpAll(
-            normalizeUTF8NFKD(
-                replaceAll(replaceAll(replaceAll(replaceAll(lowerUTF8(value), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'ø', 'o')
+            normalizeUTF8NFKC(
+                replaceAll(replaceAll(replaceAll(replaceAll(lowerUTF8(value), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'ø', 'ö')
             ),
-            '[\\p{M}''’`´]', ''
+            '[''’`´]', ''
         ),
         '[^\\p{L}\\p{N}]+', ' '
     ));
+
+-- The same without accents.
+create or replace function normalizeText {on_cluster} as (value) ->
+    replaceRegexpAll(normalizeUTF8NFKD(normalizeAccented(value)), '\\p{M}', '');
 
 -- Abbreviations of street words, as whole words: behind the name, before it, saints in front.
 create or replace function expandStreetWords {on_cluster} as (words) ->
@@ -32,15 +36,22 @@ create or replace function expandStreetWords {on_cluster} as (words) ->
         '^ pl ', ' place '),
         '^ doktor ', ' dr ');
 
--- One spelling for street, and none for spaces: 'Fürst-Franz-Josef-Straße', 'Furst Franz Josef Str.' give 'furstfranzjosefstr'.
-create or replace function normalizeStreet {on_cluster} as (value) ->
+-- One spelling for street, with its usual misreadings, and none for spaces, of a text that is normalized already.
+create or replace function joinStreet {on_cluster} as (words) ->
     replaceRegexpOne(
-        replaceRegexpAll(
-            replaceAll(expandStreetWords(normalizeText(value)), ' ', ''),
-            '(stra+s+e?|straat)$', 'str'
-        ),
+        replaceRegexpAll(replaceAll(expandStreetWords(words), ' ', ''), '(stra+s+e?|s[thlrbpi]{1,3}a+s+c?e|straat)$', 'str'),
         'gass$', 'gasse'
     );
+
+-- 'Fürst-Franz-Josef-Straße', 'Furst Franz Josef Str.' give 'furstfranzjosefstr'.
+create or replace function normalizeStreet {on_cluster} as (value) -> joinStreet(normalizeText(value));
+
+-- The same with its accents, which tell Bodastrasse from Bödastrasse.
+create or replace function normalizeStreetAccented {on_cluster} as (value) -> joinStreet(normalizeAccented(value));
+
+-- 'taescherloch' and 'tascherloch' are two ways to write ä without its dots.
+create or replace function foldUmlauts {on_cluster} as (street_key) ->
+    replaceAll(replaceAll(replaceAll(street_key, 'ae', 'a'), 'oe', 'o'), 'ue', 'u');
 
 -- What is left of a street key without its street word: by its length edits are weighed.
 create or replace function streetStem {on_cluster} as (street_key) ->
@@ -54,11 +65,13 @@ create or replace function streetStem {on_cluster} as (street_key) ->
 
 -- Letters that readers take for one another become one, so that skeletons differ only where no usual misreading explains it.
 create or replace function ocrSkeleton {on_cluster} as (street_key) ->
-    translate(
-        replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(street_key, 'rn', 'm'), 'vv|ii', 'w'), 'cl|el', 'd'),
-        '01jtf7iacvwnrkb8qyp952',
-        'olllllloeuuuuhhhggggsz'
-    );
+    replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(
+        translate(
+            replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(street_key, 'rn', 'm'), 'vv|ii', 'w'), 'cl|el', 'd'),
+            '01jtf7iacvwnrkb8qyp952',
+            'olllllloeuuuuhhhggggsz'
+        ),
+    'l+', 'l'), 's+', 's'), 'u+', 'u');
 
 create or replace function normalizeHousenumber {on_cluster} as (value) ->
     replaceRegexpAll(replaceRegexpAll(lowerUTF8(value), '^[^0-9]+', ''), '[^0-9a-z/+-]+', '');

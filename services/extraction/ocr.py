@@ -1,0 +1,175 @@
+"""Reads letters offline, on all cores: one process per reader, answers as they come, and a crash costs one letter's try."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import connection, get_context
+from multiprocessing.context import SpawnProcess
+from threading import Lock
+
+from services.errors import ExtractionError
+from services.extraction.base import Extraction, LetterFile
+from services.extraction.reader import LineReader
+
+# Rises whenever the same letter could be read differently: readers, cuts, vocabulary or rules.
+RULES_VERSION = "1"
+BYTES_PER_READER = 1_000_000_000
+_STOP_SECONDS = 5.0
+
+# What a process sends back: letter, extraction or error sentence, whether trying again may help.
+_Answer = tuple[str, "Extraction | str", bool]
+
+
+def reader_count() -> int:
+    """One reader per core that this process may use, as memory allows (1 GB each), at least one."""
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(cores, memory // BYTES_PER_READER))
+
+
+def _work(channel: connection.Connection) -> None:
+    """Main loop of a reader process: letters in, answers out, until the channel closes."""
+    from services.extraction.letter import read_letter  # in the process only: models cost a second and 700 MB
+
+    reader = LineReader()
+    while True:
+        try:
+            letter: LetterFile | None = channel.recv()
+        except EOFError:  # the parent is gone, even by kill -9
+            return
+        if letter is None:
+            return
+        answer: _Answer
+        try:
+            answer = (letter.letter_id, read_letter(reader, letter), False)
+        except ExtractionError as error:
+            answer = (letter.letter_id, str(error), error.retryable)
+        except MemoryError:
+            sentence = f"{letter.path.name} needs more memory than there is; close other programs or scan at a lower resolution"
+            answer = (letter.letter_id, sentence, True)
+        except Exception as error:  # a reader must outlive every letter; the letter gets the blame
+            sentence = f"{letter.path.name} could not be read ({type(error).__name__}: {error}); look at it by hand"
+            answer = (letter.letter_id, sentence, False)
+        channel.send(answer)
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    channel: connection.Connection
+    letter: LetterFile | None = None
+
+
+class OcrExtractor:
+    """Extractor with RapidOCR in `workers` spawned processes (0: one per core, as memory allows), started when first needed."""
+
+    name = "ocr"
+    model = LineReader.model()
+
+    def __init__(self, workers: int = 0) -> None:
+        self._count = workers or reader_count()
+        self._workers: list[_Worker] = []
+        # One batch at a time: two threads that extract would take each other's answers.
+        self._lock = Lock()
+
+    @property
+    def version(self) -> str:
+        """Library and rules."""
+        return f"{LineReader.version()} rules {RULES_VERSION}"
+
+    def extract(self, letters: Sequence[LetterFile]) -> Iterator[tuple[str, Extraction | ExtractionError]]:
+        """Yield each letter's extraction or error as it is done. A process that dies is replaced, and its letter may be tried again."""
+        with self._lock:
+            waiting = deque(letters)
+            self._start(min(self._count, len(waiting)))
+            try:
+                while waiting or any(worker.letter for worker in self._workers):
+                    self._hand_out(waiting)
+                    yield from self._collect()
+            finally:
+                self._drop_busy()
+
+    def close(self) -> None:
+        """End all processes; the next extract starts new ones."""
+        with self._lock:
+            for worker in self._workers:
+                _stop(worker)
+            self._workers.clear()
+
+    def _start(self, count: int) -> None:
+        self._workers = [worker for worker in self._workers if worker.process.is_alive()]
+        context = get_context("spawn")  # forking a process that has ClickHouse's threads would hang
+        while len(self._workers) < count:
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs,), name="letter-reader", daemon=True)
+            process.start()
+            theirs.close()
+            self._workers.append(_Worker(process, ours))
+
+    def _hand_out(self, waiting: deque[LetterFile]) -> None:
+        if waiting and not self._workers:
+            self._start(min(self._count, len(waiting)))
+        for worker in self._workers:
+            if worker.letter is None and waiting:
+                letter = waiting.popleft()
+                try:
+                    worker.channel.send(letter)
+                except (BrokenPipeError, OSError):  # died while idle: nothing is lost
+                    waiting.appendleft(letter)
+                    continue
+                worker.letter = letter
+
+    def _collect(self) -> Iterator[tuple[str, Extraction | ExtractionError]]:
+        """Wait until a process answers or dies."""
+        ready = connection.wait([handle for worker in self._workers for handle in (worker.channel, worker.process.sentinel)])
+        for worker in [worker for worker in self._workers if worker.channel in ready or worker.process.sentinel in ready]:
+            answer = _receive(worker)
+            if answer is None:
+                yield from self._replace(worker)
+                continue
+            worker.letter = None
+            letter_id, outcome, retryable = answer
+            yield letter_id, (ExtractionError(outcome, retryable=retryable) if isinstance(outcome, str) else outcome)
+
+    def _replace(self, worker: _Worker) -> Iterator[tuple[str, ExtractionError]]:
+        self._workers.remove(worker)
+        worker.process.join(_STOP_SECONDS)
+        code = worker.process.exitcode
+        _stop(worker)
+        self._start(len(self._workers) + 1)
+        if worker.letter is not None:
+            sentence = f"the reader's process ended (exit code {code}) while it read {worker.letter.path.name}; it will be tried again"
+            yield worker.letter.letter_id, ExtractionError(sentence, retryable=True)
+
+    def _drop_busy(self) -> None:
+        """A caller that stops early leaves no half-read letter behind whose answer would be taken for another's."""
+        for worker in [worker for worker in self._workers if worker.letter is not None]:
+            self._workers.remove(worker)
+            worker.process.terminate()
+            _stop(worker)
+
+
+def _receive(worker: _Worker) -> _Answer | None:
+    """The answer that waits, or None if the process died without one."""
+    try:
+        answer: _Answer | None = worker.channel.recv() if worker.channel.poll() else None
+    except (EOFError, OSError):
+        return None
+    return answer
+
+
+def _stop(worker: _Worker) -> None:
+    if worker.process.is_alive():
+        try:
+            worker.channel.send(None)
+        except (BrokenPipeError, OSError):
+            worker.process.terminate()
+        worker.process.join(_STOP_SECONDS)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join(_STOP_SECONDS)
+    worker.channel.close()
+    worker.process.close()
