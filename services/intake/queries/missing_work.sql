@@ -35,6 +35,10 @@ select
     upload_id as key
 from bronze.uploads
 where
-    state = 'stored'
+    uploads.state = 'stored'
     and purpose = 'dataset'
-    and upload_id not in (select upload_id from bronze.loads where state = 'loaded')
+    and upload_id not in (
+        select loads.upload_id
+        from bronze.loads
+        where loads.state = 'loaded'
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import cache
 
 from PIL import Image, ImageDraw
 
@@ -15,6 +16,7 @@ def page(text: str = "a letter", size: tuple[int, int] = (300, 400)) -> Image.Im
     return image
 
 
+@cache  # a PDF holds the second of its making
 def encoded(image_format: str, text: str = "a letter", pages: int = 1, size: tuple[int, int] = (300, 400)) -> bytes:
     """A letter as JPEG, PNG, TIFF or PDF."""
     buffer = io.BytesIO()

@@ -120,12 +120,12 @@ def test_a_new_store_is_empty(store: ObjectStore) -> None:
 
 
 def test_list_gives_the_keys_of_a_prefix(store: ObjectStore) -> None:
-    keys = {"uploads/ab/abc", "uploads/ab/abd", "uploads/cd/cde", "submissions/1.json", "submissions/12.json", "other"}
+    keys = {"uploads/ab/abc", "uploads/ab/abx", "uploads/cd/cde", "submissions/1.json", "submissions/12.json", "other"}
     for key in keys:
         store.put(key, [b"1"], "text/plain")
     assert set(store.list("")) == keys
     assert set(store.list("uploads/")) == {key for key in keys if key.startswith("uploads/")}
-    assert set(store.list("uploads/ab/ab")) == {"uploads/ab/abc", "uploads/ab/abd"}
+    assert set(store.list("uploads/ab/ab")) == {"uploads/ab/abc", "uploads/ab/abx"}
     assert set(store.list("submissions/1")) == {"submissions/1.json", "submissions/12.json"}
     assert list(store.list("nothing/")) == []
 

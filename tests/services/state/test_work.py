@@ -206,26 +206,30 @@ now = datetime(2026, 3, 1, 13, tzinfo=UTC)
 while items := state.work.claim("extract", limit=3, owner=sys.argv[2], lease_seconds=600, now=now):
     for item in items:
         print(item.key, flush=True)
+    if sys.argv[2] == "process 0":
+        sys.stdin.read()  # holds its items until it is killed
     state.work.done("extract", [item.key for item in items])
 """
 
 
+def start_claiming(settings: Settings, owner: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CLAIM_ALL, str(settings.data_dir), owner]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 def test_racing_processes_get_every_item_once_even_when_one_is_killed(settings: Settings, queue: WorkQueue, now: datetime) -> None:
     queue.add("extract", [str(number) for number in range(240)], now=now)
-    processes = [
-        subprocess.Popen([sys.executable, "-c", CLAIM_ALL, str(settings.data_dir), f"process {number}"], stdout=subprocess.PIPE, text=True)
-        for number in range(3)
-    ]
-    assert processes[0].stdout is not None
-    processes[0].stdout.readline()
-    processes[0].send_signal(signal.SIGKILL)
-    outputs = [process.communicate(timeout=60)[0].split() for process in processes]
-    assert [process.returncode for process in processes] == [-signal.SIGKILL, 0, 0]
-    assert max(Counter(outputs[1] + outputs[2]).values()) == 1
-    counts = queue.counts()["extract"]
-    left = claim(queue, now + timedelta(hours=3))
-    assert counts.get("claimed", 0) == len(left) <= 3
-    assert counts["done"] + len(left) == 240
+    killed = start_claiming(settings, "process 0")
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "0\n"
+    others = [start_claiming(settings, f"process {number}") for number in (1, 2)]
+    outputs = [process.communicate(timeout=60)[0].split() for process in others]
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=20)
+    assert [process.returncode for process in (killed, *others)] == [-signal.SIGKILL, 0, 0]
+    assert Counter(outputs[0] + outputs[1]) == Counter(str(number) for number in range(3, 240))
+    assert queue.counts() == {"extract": {"done": 237, "claimed": 3}}
+    assert claim(queue, now + timedelta(hours=3)) == ["0", "1", "2"]
 
 
 def test_accepted_work_is_synced_to_disk(state: State) -> None:
