@@ -98,12 +98,15 @@ class EventFeed:
             self._task.cancel()
             self._task = None
 
+    def check_room(self) -> None:
+        """RateLimitError when as many connections listen as one process can serve."""
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise RateLimitError(f"{MAX_LISTENERS} connections listen already: try again in a minute.", retry_after=60)
+
     async def listen(self, last_event_id: str | None, *, sees_positions: bool) -> AsyncIterator[ServerSentEvent]:
         """Events after the given one, or from now on; first of all the status."""
         if self._is_closed:
             return
-        if len(self._listeners) >= MAX_LISTENERS:
-            raise RateLimitError(f"{MAX_LISTENERS} connections listen already: try again in a minute.", retry_after=60)
         listener = Listener()
         self._add(listener)
         try:
@@ -186,7 +189,7 @@ class EventFeed:
             self._told.popitem(last=False)
         self._last_id = _next_id(self._last_id, at_ms)
         event = Event(self._last_id, name, _text(data), _text(public))
-        if len(self._buffer) == BUFFERED:
+        if len(self._buffer) == self._buffer.maxlen:
             self._buffered_since = self._buffer[0].event_id
         self._buffer.append(event)
         for listener in list(self._listeners):

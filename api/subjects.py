@@ -15,6 +15,8 @@ from services.warehouse.client import Warehouse
 
 Row = Mapping[str, Any]
 EVIDENCE = "silver.int_letters__evidence"
+# Silver's word for what is not looked up yet; it will not wait for a person, so it is not in review here.
+WAITING = "waiting:"
 
 # What a correction may change of an extraction; null leaves the reader's word.
 CORRECTABLE = ("sender_name", "street", "housenumber", "postcode", "city", "letter_date", "facility_kind")
@@ -136,7 +138,7 @@ def _decide(
     placed = next((geocode for geocode in geocodes if geocode["correction_id"] == last["correction_id"]), None)
     if placed is None:
         state = "read" if kind == "letter" else "stored"
-        return Decision(state, "waiting: The corrected address has not been looked up yet.")
+        return Decision(state, f"{WAITING} The corrected address has not been looked up yet.")
     unknown = "address_unknown: The address register does not know the corrected address."
     return _by_precision(placed["precision"], unknown, placed, placed["geocode_id"])
 
@@ -146,6 +148,8 @@ def _letter_decision(extraction: Row | None, evidence: Row | None) -> Decision:
         return Decision("stored")
     if evidence is None or evidence["extraction_id"] != extraction["extraction_id"]:
         return Decision("read")
+    if evidence["reason"].startswith(WAITING):
+        return Decision("read", evidence["reason"])
     return Decision(evidence["state"], evidence["reason"] or "", evidence, evidence["geocode_id"] or "")
 
 
@@ -154,7 +158,7 @@ def _submission_decision(received: Row, geocodes: Sequence[Row]) -> Decision:
         return Decision("located", place=_point(received))
     found = next((geocode for geocode in geocodes if not geocode["correction_id"]), None)
     if found is None:
-        return Decision("stored", "waiting: The address has not been looked up yet.")
+        return Decision("stored", f"{WAITING} The address has not been looked up yet.")
     if found["precision"] == "house" and (found["street_edits"] or not found["is_housenumber_equal"]):
         reason = "address_uncertain: The street typed differs from the nearest one in the address register."
         return Decision("review", reason, found, found["geocode_id"])

@@ -39,6 +39,7 @@ async def listen_to_events(
     Positions are null for callers without the scope review or exact. The same state may come twice after a reconnection.
     """
     feed: EventFeed = request.app.state.events
+    feed.check_room()
     stream = feed.listen(last_event_id, sees_positions=caller.sees_positions)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return EventSourceResponse(stream, headers=headers, ping=HEARTBEAT_SECONDS, send_timeout=30)

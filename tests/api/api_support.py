@@ -18,6 +18,7 @@ from services.warehouse.client import Warehouse
 with warnings.catch_warnings():
     # Starlette would rather have httpx2; httpx is what everything else here uses.
     warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient as TestClient
 
 STATEMENTS = re.split(r";\s*\n", (Path(__file__).with_name("gold.sql")).read_text(encoding="utf-8"))
 ALL_SCOPES = ("intake", "read", "review", "exact", "admin")

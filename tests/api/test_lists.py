@@ -235,8 +235,14 @@ def test_proximity_of_a_point(client: TestClient, gold: Warehouse) -> None:
     assert kinds["pharmacy"]["distance_km"] == 0
     assert kinds["pharmacy"]["kind_score"] == 100
     assert kinds["library"] == {
-        "facility_kind": "library", "facility_id": None, "facility_name": None, "distance_km": None, "is_covered": False, "kind_score": 0, "weight": 0.5,
-    }  # fmt: skip
+        "facility_kind": "library",
+        "facility_id": None,
+        "facility_name": None,
+        "distance_km": None,
+        "is_covered": False,
+        "kind_score": 0,
+        "weight": 0.5,
+    }
     # node-1, the nearest school, is 0.01 degrees to the north-east: 1.3460 km on a sphere of 6,371 km.
     assert kinds["school"]["distance_km"] == pytest.approx(1.3460, abs=0.002)
     assert kinds["school"]["is_covered"]

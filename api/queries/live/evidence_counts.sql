@@ -11,7 +11,11 @@ with
     )
 
 select
-    if(letter_id in (select subject_id from decided), 'decided', state) as state,
+    multiIf(
+        letter_id in (select subject_id from decided), 'decided',
+        startsWith(reason, 'waiting:'), 'read',
+        evidence.state
+    ) as state,
     count() as letter_count
-from silver.int_letters__evidence
+from silver.int_letters__evidence as evidence
 group by state

@@ -1,0 +1,117 @@
+"""The API over what dbt really builds: every list answers, and the live state is silver's."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from api_support import TestClient
+from test_letters import AT, Desk
+from test_lists import LISTS
+
+from flows.steps.load import load_outstanding
+from flows.steps.transform import transform
+from services.wiring import Services
+
+AREAS = """area_code,area_name,level,population,geometry
+7000,Region,6,9000,"POLYGON((9.4 47.0,9.7 47.0,9.7 47.3,9.4 47.3,9.4 47.0))"
+7001,Lindenau,8,5000,"POLYGON((9.4 47.0,9.6 47.0,9.6 47.3,9.4 47.3,9.4 47.0))"
+"""
+FACILITIES = """facility_id,name,kind,street,housenumber,postcode,city,lon,lat
+f-1,Pharmacy,pharmacy,Main street,1,7001,Lindenau,9.5,47.1
+f-2,School,school,Main street,3,7001,Lindenau,9.51,47.11
+"""
+EXTRACTION = {"street_score": 0.99, "city_score": 0.99, "agreement_score": 1.0, "sender_score": 1.0, "text": "Main street 1 7001 Lindenau"}
+GEOCODE = {
+    "address_id": "a-1", "matched_street": "Main street", "matched_housenumber": "1", "matched_postcode": "7001", "matched_city": "Lindenau",
+    "street_similarity": 1.0, "city_similarity": 1.0, "is_postcode_equal": 1, "candidate_margin": 0.5,
+}  # fmt: skip
+CORRECTIONS: list[dict[str, Any] | None] = [
+    None,
+    {"action": "accept"},
+    {"action": "correct", "housenumber": "2"},
+    {"action": "place", "longitude": 9.55, "latitude": 47.15},
+    {"action": "reject"},
+    {"action": "reopen"},
+]
+
+
+def load(services: Services) -> None:
+    """The three datasets."""
+    points = "address_id,street,housenumber,postcode,city,lon,lat\n" + "".join(
+        f"a-{number},Main street,{number},7001,Lindenau,{9.5 + number / 1000},47.1\n" for number in range(1, 31)
+    )
+    now = datetime.now(UTC)
+    for dataset, text in (("areas", AREAS), ("facilities", FACILITIES), ("address_points", points)):
+        receipt = services.intake.receive_dataset([text.encode()], f"{dataset}.csv", dataset, None, "api", now)
+        assert receipt.state == "stored", receipt.reason
+    load_outstanding(services, now)
+
+
+@pytest.mark.slow
+def test_live_states_are_those_of_silver_and_gold_answers(client: TestClient, services: Services) -> None:
+    desk = Desk(services)
+    load(services)
+    cases = itertools.product(("house", "street", "none"), ("house", "none"), CORRECTIONS)
+    for number, (precision, corrected, correction) in enumerate(cases):
+        letter_id = desk.letter(number)
+        desk.read(letter_id, **EXTRACTION)
+        desk.place(letter_id, precision, **(GEOCODE if precision != "none" else {}))
+        decide(client, desk, letter_id, "letter", correction, corrected, number)
+    for number, (precision, corrected, correction) in enumerate(
+        itertools.product(("house", "postcode", "none"), ("house", "none"), CORRECTIONS)
+    ):
+        body = {"channel": "web", "facility_kind": "school", "city": "Lindenau", "street": "Main street"}
+        submission_id = client.post("/v1/submissions", json=body, headers={"Idempotency-Key": f"number-{number}"}).json()["submission_id"]
+        desk.place(submission_id, precision, kind="submission", **(GEOCODE if precision != "none" else {}))
+        decide(client, desk, submission_id, "submission", correction, corrected, number)
+    transform(services, now=datetime.now(UTC))
+
+    silver = {row["request_id"]: row for row in services.warehouse.query("select * from silver.int_requests__located")}
+    assert len(silver) == 72
+    states = set()
+    for subject_id, row in silver.items():
+        live = client.get(f"/v1/reviews/{subject_id}").json()
+        states.add(live["state"])
+        assert live["state"] == row["state"], (live, row)
+        if row["state"] in ("located", "approximate"):
+            assert live["position"] == {name: row[name] for name in ("longitude", "latitude", "precision", "uncertainty_m")}
+        assert live["reason_code"] == row["reason"].partition(":")[0] or row["state"] in ("approximate", "rejected")
+    assert states == {"located", "approximate", "review", "rejected"}
+
+    for path, table in LISTS.items():
+        answer = client.get(path, params={"limit": 1000})
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["items"]) == services.warehouse.scalar(f"select count() from {table}"), path
+        text = client.get(path, headers={"Accept": "text/csv"})
+        assert text.status_code == 200
+    assert client.get("/v1/requests", params={"limit": 1000, "area_code": "7000"}).json()["items"]
+    assert client.get("/v1/requests/cells", params={"format": "geojson"}).json()["features"]
+    assert client.get("/v1/areas", params={"format": "geojson"}).json()["features"][0]["geometry"]["type"] == "MultiPolygon"
+
+    points = services.warehouse.query("select * from gold.mart_proximity_scores order by address_id limit 3")
+    assert points
+    for point in points:
+        live = client.get("/v1/proximity", params={"longitude": point["longitude"], "latitude": point["latitude"]}).json()
+        assert live["proximity_score"] == pytest.approx(point["proximity_score"], abs=1e-6)
+
+    located = next(subject_id for subject_id, row in silver.items() if row["state"] == "located" and row["subject_kind"] == "letter")
+    steps = [step["step"] for step in client.get(f"/v1/letters/{located}").json()["timeline"]]
+    assert {"received", "read", "placed", "in_gold", "on_map"} <= set(steps)
+    assert client.get("/v1/datasets/facilities").json()["newest"]["landed_rows"] == 2
+    assert client.get("/v1/status").json()["published"]["generation"] == 1
+
+
+def decide(
+    client: TestClient, desk: Desk, subject_id: str, kind: str, correction: dict[str, Any] | None, corrected: str, number: int
+) -> None:
+    """Post a correction and place it as the geocoder would."""
+    if correction is None:
+        return
+    answer = client.post(f"/v1/reviews/{subject_id}/corrections", json=correction)
+    assert answer.status_code == 201, answer.text
+    if correction["action"] == "correct":
+        placed = {**GEOCODE, "geocoded_at": AT + timedelta(hours=1, seconds=number)} if corrected != "none" else {}
+        desk.place(subject_id, corrected, kind=kind, correction_id=answer.json()["correction_id"], **placed)
