@@ -47,7 +47,7 @@ work = Table(
     Column("not_before", UtcDateTime, nullable=False),
     Column("lease_until", UtcDateTime),
 )
-Index("work_by_state", work.c.kind, work.c.state, work.c.added_at)
+Index("work_by_state", work.c.state, work.c.kind, work.c.added_at, work.c.key)
 
 idempotency_keys = Table(
     "idempotency_keys",
