@@ -74,8 +74,8 @@ class DatasetContract(BaseModel):
 
     def _known_headers(self) -> dict[str, str]:
         known = {header_key(column.name): column.name for column in self.columns}
-        for column, aliases in self.aliases.items():
-            for alias in aliases:
+        for column in self.column_names:
+            for alias in self.aliases.get(column, ()):
                 owner = known.setdefault(header_key(alias), column)
                 if owner != column:
                     raise ValueError(f"alias {alias!r} stands for both {owner} and {column}: keep one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -13,22 +14,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.contracts import DatasetContract
-from services.errors import ContractError
 from services.tabular.base import Column, Mapping, Progress, Reading, batch_table
 from services.tabular.dialect import Dialect, connect
 from services.tabular.geometry import read_polygons
-from services.tabular.records import MAX_LINE_BYTES, OPEN_QUOTE, Frame, Quoting, frames
+from services.tabular.records import OPEN_QUOTE, Frame, Quoting, frames
 
 REASONS = {
     "MISSING COLUMNS": "has {found} fields instead of {expected}",
     "TOO MANY COLUMNS": "has {found} fields instead of {expected}",
     "UNQUOTED VALUE": OPEN_QUOTE,
 }
+UNREADABLE = "cannot be split into fields"
+MIN_LINE_SIZE = 1 << 21
 Wanted = Callable[[int, int], Sequence[int]]
 
 
 class NotCleanError(Exception):
     """The file is not as clean as it looked."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Records by their positions in a frame, the fields of those accepted, and why the others were not."""
+
+    positions: Sequence[int]
+    fields: pa.Table
+    rejects: dict[int, str]
 
 
 class CsvReader:
@@ -62,18 +73,14 @@ class CsvReader:
             self.reading.warnings.append(f"polygons that crossed themselves and were repaired: {self._repaired}")
 
     def _read(self, frame: Frame, duck: duckdb.DuckDBPyConnection, block: Path) -> pa.Table:
-        block.write_bytes(frame.readable())
-        readable = np.setdiff1d(np.arange(len(frame.ends)), np.fromiter(frame.objections, dtype=np.int64))
-        fields, rejects = self._split(duck, block) if len(readable) else (None, {})
         objections = {position: ("", reason) for position, reason in frame.objections.items()}
-        objections |= {int(readable[index]): ("", reason) for index, reason in rejects.items()}
-        accepted = np.setdiff1d(np.arange(len(readable)), np.fromiter(rejects, dtype=np.int64))
-        if fields is not None and fields.num_rows != len(accepted):
-            raise ContractError(
-                f"{len(readable)} records from line {frame.lines[0]} on were read as {fields.num_rows} rows and {len(rejects)} rejects, "
-                "which does not add up: nothing was loaded. Save the file as plain CSV (UTF-8, comma, quotes doubled) and try again."
-            )
-        columns = self._columns(fields, readable[accepted], len(frame.ends))
+        readable = [position for position in range(len(frame.ends)) if position not in objections]
+        parts = list(self._split(duck, block, frame, readable))
+        for part in parts:
+            objections |= {position: ("", reason) for position, reason in part.rejects.items()}
+        accepted = [position for part in parts for position in part.positions if position not in part.rejects]
+        fields = pa.concat_tables([part.fields for part in parts]) if parts else None
+        columns = self._columns(fields, np.array(accepted, dtype=np.int64), len(frame.ends))
         self._read_geometries(columns, objections)
         offsets = np.concatenate([[0], frame.ends]).astype(np.int64)
         raw: Column = pa.Array.from_buffers(
@@ -81,27 +88,51 @@ class CsvReader:
         )
         return batch_table(columns, frame.numbers, frame.lines, raw, objections)
 
-    def _split(self, duck: duckdb.DuckDBPyConnection, block: Path) -> tuple[pa.Table, dict[int, str]]:
+    def _split(self, duck: duckdb.DuckDBPyConnection, block: Path, frame: Frame, positions: Sequence[int]) -> Iterator[_Part]:
+        """Split the records into fields. Some broken ones DuckDB drops silently: then halves are tried, down to the one it drops."""
+        if not positions:
+            return
+        is_all = len(positions) == len(frame.ends)
+        block.write_bytes(frame.blob if is_all else b"".join(frame.text(position) + b"\n" for position in positions))
+        answer = self._ask_duckdb(duck, block)
+        if answer is not None and _adds_up(*answer, len(positions)):
+            yield _Part(positions, answer[0], {positions[index]: reason for index, reason in answer[1].items()})
+        elif len(positions) == 1:
+            yield _Part(
+                positions,
+                pa.table({f"c{index}": pa.array([], pa.string()) for index in range(self._dialect.field_count)}),
+                {positions[0]: UNREADABLE},
+            )
+        else:
+            half = len(positions) // 2
+            yield from self._split(duck, block, frame, positions[:half])
+            yield from self._split(duck, block, frame, positions[half:])
+
+    def _ask_duckdb(self, duck: duckdb.DuckDBPyConnection, block: Path) -> tuple[pa.Table, dict[int, str]] | None:
+        """The rows that DuckDB accepts, and why it rejects others, by their place in the block; None when it gives up."""
         count = self._dialect.field_count
         duck.execute("drop table if exists reject_errors; drop table if exists reject_scans")
-        fields = duck.sql(
-            "select * from read_csv(?, auto_detect = false, header = false, delim = ?, quote = ?, escape = ?, new_line = '\\n', "
-            "columns = ?, all_varchar = true, store_rejects = true, rejects_limit = 0, strict_mode = true, max_line_size = ?, "
-            "parallel = false)",
-            params=[
-                str(block),
-                self._dialect.delimiter,
-                self._dialect.quote,
-                self._dialect.escape,
-                {f"c{index}": "VARCHAR" for index in range(count)},
-                max(block.stat().st_size + 1, 1 << 21) if block.stat().st_size <= MAX_LINE_BYTES * 2 else MAX_LINE_BYTES,
-            ],
-        ).to_arrow_table()
-        rows = duck.execute(
-            "select line - 1 as position, arg_min(error_type, column_idx) as kind, min(error_message) as message, "
-            "max(column_idx) as found from reject_errors group by line"
-        ).fetchall()
-        return fields, {int(position): _reason(str(kind), str(message), count) for position, kind, message, _ in rows}
+        try:
+            fields = duck.sql(
+                "select * from read_csv(?, auto_detect = false, header = false, delim = ?, quote = ?, escape = ?, new_line = '\\n', "
+                "columns = ?, all_varchar = true, store_rejects = true, rejects_limit = 0, strict_mode = true, max_line_size = ?, "
+                "parallel = false)",
+                params=[
+                    str(block),
+                    self._dialect.delimiter,
+                    self._dialect.quote,
+                    self._dialect.escape,
+                    {f"c{index}": "VARCHAR" for index in range(count)},
+                    max(block.stat().st_size + 1, MIN_LINE_SIZE),
+                ],
+            ).to_arrow_table()
+            rows = duck.execute(
+                "select line - 1 as position, arg_min(error_type, column_idx) as kind, arg_max(error_message, byte_position) as message "
+                "from reject_errors group by line"
+            ).fetchall()
+        except duckdb.Error:
+            return None
+        return fields, {int(position): _reason(str(kind), str(message), count) for position, kind, message in rows}
 
     def _columns(self, fields: pa.Table | None, positions: npt.NDArray[np.int64], count: int) -> dict[str, Column]:
         """The contract's columns for all records; empty text where the file lacks the column or the record was rejected."""
@@ -126,6 +157,10 @@ class CsvReader:
             columns[name] = pa.array(results, pa.large_string())
             for position, reason in unreadable.items():
                 objections.setdefault(position, (name, f"{name} {reason}"))
+
+
+def _adds_up(fields: pa.Table, rejects: dict[int, str], count: int) -> bool:
+    return fields.num_rows + len(rejects) == count and all(0 <= index < count for index in rejects)
 
 
 def _part(frame: Frame, wanted: Wanted) -> Frame:

@@ -41,10 +41,14 @@ def narrow_encoding(scan: Scan) -> str:
     if scan.is_utf8 or scan.invalid_lines <= scan.foreign_lines * BROKEN_SHARE:
         return "utf-8"
     sample = b"\n".join(scan.foreign_sample)
-    matches = from_bytes(sample, threshold=0.35)
+    beyond_ascii = sum(byte > 127 for byte in sample)
+    letters = sum(chr(byte).isalpha() for byte in sample if byte < 128)
+    # Where letters of the Latin alphabet prevail, bytes beyond ASCII are accents, not halves of Chinese signs.
+    is_latin = beyond_ascii < letters
+    matches = from_bytes(sample, cp_isolation=list(LIKELY) if is_latin else None, threshold=0.5)
     found = {name for match in list(matches)[:3] for name in match.could_be_from_charset}
     best = matches.best()
-    for encoding in LIKELY:
+    for encoding in LIKELY if is_latin else ():
         if encoding in found and _decodes(sample, encoding):
             return encoding
     return best.encoding if best else ("cp1252" if _decodes(sample, "cp1252") else "latin_1")
@@ -71,7 +75,8 @@ def unify_line_ends(path: Path, target: Path) -> None:
 
 
 def _decodes(sample: bytes, encoding: str) -> bool:
+    """Whether the bytes are signs in this encoding, not control codes."""
     try:
-        return sample.decode(encoding).isprintable() or not any("\x80" <= sign <= "\x9f" for sign in sample.decode(encoding))
+        return not any("\x80" <= sign <= "\x9f" for sign in sample.decode(encoding))
     except UnicodeDecodeError:
         return False

@@ -22,6 +22,7 @@ MAX_LINE_BYTES = 1 << 26
 OPEN_QUOTE = "a quote is opened and not closed as it should be"
 NOT_UTF8 = "is not valid text in the file's encoding, UTF-8"
 HAS_NUL = "contains a zero byte"
+LONE_RETURN = "contains a carriage return outside of quotes"
 TOO_LONG = f"a line is longer than {MAX_LINE_BYTES >> 20} MB"
 
 State = Literal["whole", "open", "broken"]
@@ -45,12 +46,6 @@ class Frame:
         """One record without its newline."""
         return self.blob[(self.ends[position - 1] if position else 0) : self.ends[position] - 1]
 
-    def readable(self) -> bytes:
-        """The records without an objection, a line end after each."""
-        if not self.objections:
-            return self.blob
-        return b"".join(self.text(position) + b"\n" for position in range(len(self.ends)) if position not in self.objections)
-
 
 class Quoting:
     """Says of a line whether its quoted fields are closed, for one dialect."""
@@ -62,11 +57,17 @@ class Quoting:
         field = rb"(?:" + q + inside + q + rb"|(?:[^" + q + d + rb"][^" + d + rb"]*+)?+)"
         rest = rb"(?:" + d + field + rb")*+"
         self.quote = quote.encode()
+        unreturned = rb"(?:" + q + inside + q + rb"|(?:[^\r" + q + d + rb"][^\r" + d + rb"]*+)?+)"
+        self._unreturned = re.compile(unreturned + rb"(?:" + d + unreturned + rb")*+")
         self._whole = re.compile(field + rest)
         self._opens = re.compile(rb"(?:" + field + d + rb")*+" + q + inside)
         self._still_open = re.compile(inside)
         self._closes = re.compile(inside + q + rest)
         self._closes_and_opens = re.compile(inside + q + d + rb"(?:" + field + d + rb")*+" + q + inside)
+
+    def has_lone_return(self, record: bytes) -> bool:
+        """Whether a record has a carriage return that is neither its end nor quoted."""
+        return b"\r" in record and not self._unreturned.fullmatch(record)
 
     def state(self, line: bytes, *, is_open: bool) -> State:
         """What a record is after this line; `is_open` when the lines before left a quote open."""
@@ -102,7 +103,8 @@ class _Cutter:
     def cut(self, block: bytes, first_line: int, offset: int, *, is_last: bool) -> Frame:
         if b"\r\n" in block and self._quoting.quote not in block:
             block = block.replace(b"\r\n", b"\n")
-        is_plain = not (self._pending or self._quoting.quote in block or b"\0" in block or b"\n\n" in block or block.startswith(b"\n"))
+        has_odd_sign = self._quoting.quote in block or b"\0" in block or b"\r" in block
+        is_plain = not (self._pending or has_odd_sign or b"\n\n" in block or block.startswith(b"\n"))
         if is_plain and is_utf8(block) and (len(block) <= MAX_LINE_BYTES):
             return self._plain(block, first_line, offset)
         return self._careful(block, first_line, offset, is_last=is_last)
@@ -128,7 +130,7 @@ class _Cutter:
                 break
             text = b"\n".join(queue[start:end]).removesuffix(b"\r")
             if text:
-                objection = OPEN_QUOTE if state == "broken" else _objection(text)
+                objection = OPEN_QUOTE if state == "broken" else self._objection(text)
                 if objection:
                     objections[len(texts)] = objection
                     text = text[:MAX_LINE_BYTES].decode("utf-8", "replace").encode()
@@ -140,6 +142,15 @@ class _Cutter:
         self._row += len(texts)
         ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
         return Frame(b"".join(texts), ends, numbers, np.array(lines, dtype=np.uint64), objections, offset)
+
+    def _objection(self, text: bytes) -> str:
+        if len(text) > MAX_LINE_BYTES:
+            return TOO_LONG
+        if b"\0" in text:
+            return HAS_NUL
+        if not is_utf8(text):
+            return NOT_UTF8
+        return LONE_RETURN if self._quoting.has_lone_return(text) else ""
 
     def _extent(self, queue: list[bytes], start: int, *, is_last: bool) -> tuple[int, State]:
         """Where the record that starts here ends; open when more lines are needed, broken when its first line alone is unreadable."""
@@ -155,14 +166,6 @@ class _Cutter:
             state = self._quoting.state(queue[end].removesuffix(b"\r"), is_open=True)
             end += 1
         return (start + 1, state) if state == "broken" else (end, state)
-
-
-def _objection(text: bytes) -> str:
-    if len(text) > MAX_LINE_BYTES:
-        return TOO_LONG
-    if b"\0" in text:
-        return HAS_NUL
-    return "" if is_utf8(text) else NOT_UTF8
 
 
 def _blocks(path: Path) -> Iterator[tuple[bytes, int, bool]]:

@@ -22,7 +22,7 @@ class Scan:
     quote_count: int = 0
     has_nul: bool = False
     has_lone_return: bool = False
-    has_trailing_delimiter: bool = False
+    has_spaced_quote: bool = False
     invalid_lines: int = 0
     foreign_lines: int = 0
     foreign_sample: list[bytes] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Scan:
     @property
     def is_clean(self) -> bool:
         """Whether ClickHouse and the careful reader are sure to see the same rows in it, once ClickHouse has read it without an error."""
-        broken = self.has_nul or self.has_lone_return or self.has_trailing_delimiter
+        broken = self.has_nul or self.has_lone_return or self.has_spaced_quote
         return self.is_utf8 and not broken and self.quote_count % 2 == 0
 
 
@@ -66,14 +66,11 @@ def _look(result: Scan, block: bytes, separator: bytes) -> None:
     result.line_count += int(np.count_nonzero(newlines))
     if b'"' in block:
         result.quote_count += int(np.count_nonzero(codes == 34))
+        # A blank before a quote: one reader takes it for a quoted field, the other does not.
+        result.has_spaced_quote |= b' "' in block or (b'\t"' in block and separator != b"\t")
     result.has_nul |= b"\0" in block
-    ends = [separator + b"\n"]
     if b"\r" in block:
         result.has_lone_return |= block.count(b"\r") != block.count(b"\r\n")
-        ends.append(separator + b"\r\n")
-    # A delimiter before the end of the line: an empty last field, or one delimiter too many, which ClickHouse overlooks.
-    before = (codes[:-1] == separator[0]) & newlines[1:]
-    result.has_trailing_delimiter |= bool(before.any()) or (len(ends) > 1 and ends[1] in block) or block.endswith(separator)
     if not is_utf8(block):
         _sample(result, block)
     elif len(result.foreign_sample) < SAMPLE_LINES and not block.isascii():
