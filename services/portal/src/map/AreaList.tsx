@@ -3,7 +3,7 @@
 import { ProblemNote, ShareBar } from "../parts/parts";
 import { count } from "../format";
 import { kindName, t } from "../strings";
-import { shadedAreas, uncoveredPeople } from "./features";
+import { areasOf, uncoveredPeople } from "./features";
 import type { Hit } from "./townMap";
 import type { Gold } from "./useGold";
 
@@ -16,7 +16,7 @@ interface AreaListProps {
 }
 
 export function AreaList({ gold, kind, level, chosen, onHit }: AreaListProps) {
-  const inLevel = new Set(shadedAreas(gold.areas, [], null, level).features.map((area) => area.properties?.area_code as string));
+  const inLevel = new Set(areasOf(gold.areas, level).map((area) => area.properties?.area_code as string));
   const rows = gold.coverage
     .filter((row) => row.facility_kind === kind && inLevel.has(row.area_code))
     .sort((a, b) => (a.coverage_share ?? 2) - (b.coverage_share ?? 2) || a.area_name.localeCompare(b.area_name));

@@ -17,7 +17,7 @@ interface LegendProps {
   onKind: (kind: string) => void;
   levels: number[];
   level: number | null;
-  onLevel: (level: number) => void;
+  onLevel: (level: number | null) => void;
   layers: Layers;
   onLayers: (layers: Layers) => void;
 }
@@ -33,7 +33,7 @@ export function Legend({ gold, kind, onKind, levels, level, onLevel, layers, onL
   const reach = gold.kinds.find((row) => row.facility_kind === kind)?.distance_km;
   return (
     <aside className="legend" aria-label={t.map.legend}>
-      <label className="question">
+      <label className="question" hidden={kinds.length === 0}>
         <span>{t.map.question}</span>
         <select value={kind ?? ""} onChange={(event) => onKind(event.target.value)} data-test="kind">
           {!kind && <option value="" />}
@@ -65,7 +65,8 @@ export function Legend({ gold, kind, onKind, levels, level, onLevel, layers, onL
           {levels.length > 1 && (
             <label>
               {t.map.level}
-              <select value={level ?? ""} onChange={(event) => onLevel(Number(event.target.value))}>
+              <select value={level ?? ""} onChange={(event) => onLevel(event.target.value === "" ? null : Number(event.target.value))}>
+                  <option value="">{t.map.finest}</option>
                 {levels.map((value) => (
                   <option key={value}>{value}</option>
                 ))}

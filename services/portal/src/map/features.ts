@@ -7,29 +7,24 @@ import { pixelsAtZoomZero } from "./geometry";
 
 export const NO_FEATURES: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
 
-/** The level with the most areas: the finest that was loaded. */
-export function finestLevel(areas: GeoJSON.FeatureCollection): number | null {
-  const counts = new Map<number, number>();
-  for (const area of areas.features) {
-    const level = (area.properties as AreaProperties).level ?? 0;
-    counts.set(level, (counts.get(level) ?? 0) + 1);
-  }
-  return [...counts].sort((a, b) => b[1] - a[1] || b[0] - a[0])[0]?.[0] ?? null;
+/** Areas of one level; without a level the finest everywhere: those that are nobody's parent. */
+export function areasOf(areas: GeoJSON.FeatureCollection, level: number | null): GeoJSON.Feature[] {
+  if (level !== null) return areas.features.filter((area) => ((area.properties as AreaProperties).level ?? 0) === level);
+  const parents = new Set(areas.features.map((area) => (area.properties as AreaProperties).parent_code).filter(Boolean));
+  return areas.features.filter((area) => !parents.has((area.properties as AreaProperties).area_code));
 }
 
 export function levelsOf(areas: GeoJSON.FeatureCollection): number[] {
   return [...new Set(areas.features.map((area) => (area.properties as AreaProperties).level ?? 0))].sort((a, b) => a - b);
 }
 
-/** Areas of one level, each with `coverage` (0 to 1, or -1 for too little data) of one kind of facility. */
+/** The areas to draw, each with `coverage` (0 to 1, or -1 for too little data) of one kind of facility. */
 export function shadedAreas(areas: GeoJSON.FeatureCollection, coverage: readonly CoverageRow[], kind: string | null, level: number | null): GeoJSON.FeatureCollection {
   const shares = new Map(coverage.filter((row) => row.facility_kind === kind).map((row) => [row.area_code, row.coverage_share]));
-  const features = areas.features
-    .filter((area) => level === null || ((area.properties as AreaProperties).level ?? 0) === level)
-    .map((area, index) => {
-      const properties = area.properties as AreaProperties;
-      return { ...area, id: index + 1, properties: { ...properties, coverage: shares.get(properties.area_code) ?? -1 } };
-    });
+  const features = areasOf(areas, level).map((area, index) => {
+    const properties = area.properties as AreaProperties;
+    return { ...area, id: index + 1, properties: { ...properties, coverage: shares.get(properties.area_code) ?? -1 } };
+  });
   return { type: "FeatureCollection", features };
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { CoverageRow } from "../api/types";
 import { EMPTY, reduce } from "../live/reducer";
 import { BREAKS, coverageColour, DARK, LIGHT, luminance, rampClass } from "./colours";
-import { favouriteKind, finestLevel, requestFeatures, shadedAreas, uncoveredPeople } from "./features";
+import { areasOf, favouriteKind, requestFeatures, shadedAreas, uncoveredPeople } from "./features";
 import { boundsOf, isInside, labelPoint, pixelsAtZoomZero, withoutOverlap } from "./geometry";
 
 describe("the ramp", () => {
@@ -43,9 +43,15 @@ const area = (code: string, level: number): GeoJSON.Feature => ({ type: "Feature
 describe("features", () => {
   it("joins coverage to areas of one level, -1 where there is none", () => {
     const areas: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [area("1", 8), area("2", 8), area("9", 4)] };
-    expect(finestLevel(areas)).toBe(8);
     const shaded = shadedAreas(areas, [row("school", 0.25, 0), row("bank", 0.9, 0), row("school", null, 0, "2")], "school", 8);
     expect(shaded.features.map((feature) => feature.properties?.coverage)).toEqual([0.25, -1]);
+  });
+
+  it("shows the smallest areas when no level is chosen", () => {
+    const quarter = { ...area("1a", 10), properties: { ...area("1a", 10).properties, parent_code: "1" } };
+    const areas: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [area("1", 8), area("2", 8), quarter] };
+    expect(areasOf(areas, null).map((feature) => feature.properties?.area_code)).toEqual(["2", "1a"]);
+    expect(areasOf(areas, 8)).toHaveLength(2);
   });
 
   it("begins with the kind asked for most that has a share", () => {

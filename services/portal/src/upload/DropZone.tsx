@@ -34,7 +34,7 @@ export function DropZone({ uploader, pending }: { uploader: Uploader; pending: P
         <button type="button" className="primary" onClick={() => input.current?.click()}>
           {t.drop.choose}
         </button>
-        <input ref={input} type="file" multiple accept={ACCEPTED} onChange={choose} className="visually-hidden" tabIndex={-1} aria-label={t.drop.choose} data-test="files" />
+        <input ref={input} type="file" multiple accept={ACCEPTED} onChange={choose} hidden data-test="files" />
       </div>
       {pending.files.map((file) => (
         <DataForm key={`${file.name}:${file.size}:${file.lastModified}`} file={file} uploader={uploader} onDone={() => pending.drop(file)} />

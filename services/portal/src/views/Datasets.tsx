@@ -94,15 +94,13 @@ function DatasetCard({ dataset, uploader }: { dataset: Dataset; uploader: Upload
           <h2>{dataset.name}</h2>
           {dataset.description && <p className="soft">{dataset.description}</p>}
         </div>
-        <button type="button" onClick={() => input.current?.click()}>
+        <button type="button" aria-label={`${t.datasets.upload}: ${dataset.name}`} onClick={() => input.current?.click()}>
           {t.datasets.upload}
         </button>
         <input
           ref={input}
           type="file"
-          className="visually-hidden"
-          tabIndex={-1}
-          aria-label={`${t.datasets.upload}: ${dataset.name}`}
+          hidden
           onChange={(event) => {
             setFile(event.target.files?.[0] ?? null);
             event.target.value = "";

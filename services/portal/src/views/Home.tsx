@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "react";
 
-import { favouriteKind, finestLevel, levelsOf } from "../map/features";
+import { favouriteKind, levelsOf } from "../map/features";
 import { AreaList } from "../map/AreaList";
 import { FactCard } from "../map/FactCard";
 import { Legend, type Layers } from "../map/Legend";
@@ -24,14 +24,13 @@ interface HomeProps {
 export function Home({ uploader, pending, focus, isShown }: HomeProps) {
   const gold = useGold();
   const [chosenKind, setKind] = useState<string | null>(null);
-  const [chosenLevel, setLevel] = useState<number | null>(null);
+  const [level, setLevel] = useState<number | null>(null);
   const [hit, setHit] = useState<Hit | null>(null);
   const [tab, setTab] = useState<"arrivals" | "areas">("arrivals");
   const [layers, setLayers] = useState<Layers>({ requests: true, facilities: "kind" });
 
   const favourite = useMemo(() => favouriteKind(gold.coverage), [gold.coverage]);
   const kind = chosenKind ?? favourite;
-  const level = chosenLevel ?? finestLevel(gold.areas);
 
   useEffect(() => {
     if (focus) setHit({ layer: "request", id: focus });

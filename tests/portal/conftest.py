@@ -1,0 +1,69 @@
+"""The real app on a free port, driven in Debian's Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from portal_support import Portal
+
+from flows.demo.generate import DemoTown, write_town
+from flows.serve import serving
+from services.settings import PROJECT_ROOT
+from services.wiring import Services
+
+DIST = PROJECT_ROOT / "services" / "portal" / "dist"
+# Without a network, without a GPU (the map is drawn by SwiftShader), and every look outside fails at once.
+FLAGS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--disable-domain-reliability",
+    "--disable-breakpad",
+    "--disable-dev-shm-usage",
+    "--no-pings",
+    "--disable-features=OptimizationHints,MediaRouter,Translate,CertificateTransparencyComponentUpdater,AutofillServerCommunication",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser per module: Playwright's loop may not outlive the tests that use it."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("chromium missing: make system-deps")
+    if not (DIST / "index.html").is_file():
+        pytest.skip("the portal is not built: make portal")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def portal(chromium: Browser, services: Services) -> Iterator[Portal]:
+    """The portal, logged in; at the end nothing was asked of elsewhere and nothing was complained about."""
+    with serving(services, port=0) as server:
+        context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", reduced_motion="reduce")
+        page = context.new_page()
+        portal = Portal(server, context, page)
+        portal.watch(page)
+        portal.log_in()
+        yield portal
+        context.close()
+    assert portal.foreign == []
+    assert portal.complaints == []
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> DemoTown:
+    """The demo town's data files; its letters are not drawn."""
+    return write_town(7, tmp_path_factory.mktemp("town"))

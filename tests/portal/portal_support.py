@@ -1,0 +1,101 @@
+"""The portal as its user sees it: a page, and what it asked for and complained about."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+
+from flows.serve import Server
+
+# Drops files on an element as a file manager does.
+DROP = """(target, files) => {
+  const transfer = new DataTransfer();
+  for (const { name, type, content } of files) {
+    const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+    transfer.items.add(new File([bytes], name, { type }));
+  }
+  for (const kind of ["dragenter", "dragover", "drop"])
+    target.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: transfer }));
+}"""
+
+
+@dataclass
+class Portal:
+    """A page of the portal, and what it asked for and complained about."""
+
+    server: Server
+    context: BrowserContext
+    page: Page
+    foreign: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        """Note every request to elsewhere and every complaint of the browser."""
+        page.on("request", self._request)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.server.url}/", "blob:", "data:")):
+            self.foreign.append(request.url)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def log_in(self) -> None:
+        """Open the portal as `cartulary serve` does."""
+        self.page.goto(self.server.portal_url())
+        expect(self.page.locator("[data-test=connection]")).to_have_class("connection is-live", timeout=15_000)
+
+    def go(self, view: str) -> None:
+        """Show a view by its section's link."""
+        self.page.get_by_role("navigation", name="Sections").get_by_role("link", name=view).click()
+
+    def drop(self, files: Sequence[Path]) -> None:
+        """Drag files onto the page and let go."""
+        contents = [
+            {
+                "name": path.name,
+                "type": mimetypes.guess_type(path.name)[0] or "",
+                "content": base64.b64encode(path.read_bytes()).decode(),
+            }
+            for path in files
+        ]
+        self.page.locator("body").evaluate(DROP, contents)
+
+    def load(self, path: Path) -> None:
+        """Drop a data file, keep the data set that its name suggests, and wait until it is loaded."""
+        self.drop([path])
+        form = self.page.locator(f'[data-assign="{path.name}"]')
+        expect(form.get_by_role("combobox").first).to_have_value(path.stem)
+        form.get_by_role("button", name="Load").click()
+        expect(self.line(path.name)).to_have_attribute("data-state", "loaded", timeout=60_000)
+
+    def line(self, file_name: str) -> Locator:
+        """The line of a file in the live list."""
+        return self.page.locator(f'.line[data-file="{file_name}"]')
+
+    @property
+    def map(self) -> Locator:
+        """The map; its data attributes say what is drawn."""
+        return self.page.locator("[data-test=map]")
+
+
+def draw_letter(path: Path, sender: Sequence[str], body: Sequence[str]) -> Path:
+    """A letter in plain print, so that reading it is not what is tested."""
+    sheet = Image.new("L", (1240, 1754), 255)
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=34)
+    for number, text in enumerate(sender):
+        pen.text((120, 130 + 52 * number), text, fill=0, font=font)
+    for number, text in enumerate(body):
+        pen.text((120, 720 + 56 * number), text, fill=0, font=font)
+    sheet.save(path)
+    return path

@@ -1,0 +1,79 @@
+"""Keyboard, labels, small screens and both colour schemes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+from portal_support import Portal
+
+VIEWS = ("Map", "Review", "Letters", "Data", "Quality", "New request")
+# Controls that a screen reader would announce without a name.
+NAMELESS = """() => [...document.querySelectorAll("button, a[href], input, select, textarea, [role=tab]")]
+  .filter((element) => element.offsetParent)
+  .filter((element) => !(element.getAttribute("aria-label") || element.innerText?.trim() || element.labels?.[0]?.innerText.trim()))
+  .map((element) => element.outerHTML.slice(0, 120))"""
+# WCAG contrast of text against the nearest opaque background.
+PALE = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = parse(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const pale = [];
+  for (const element of document.querySelectorAll("p, a, span, b, h1, h2, h3, th, td, dt, dd, label, button, li, legend, summary")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !element.offsetParent || element.closest(".map, .visually-hidden, :disabled")) continue;
+    const [a, b] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) pale.push(`${ratio.toFixed(2)} ${element.outerHTML.slice(0, 100)}`);
+  }
+  return pale;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_control_has_a_name_and_every_text_contrast(portal: Portal, scheme: str) -> None:
+    portal.page.emulate_media(color_scheme=scheme)
+    for view in VIEWS:
+        portal.go(view)
+        expect(portal.page.locator("main")).to_be_visible()
+        portal.page.wait_for_timeout(300)
+        assert portal.page.evaluate(NAMELESS) == [], view
+        assert portal.page.evaluate(PALE) == [], view
+
+
+def test_all_views_fit_a_phone(portal: Portal) -> None:
+    portal.page.set_viewport_size({"width": 390, "height": 844})
+    for view in VIEWS:
+        portal.go(view)
+        portal.page.wait_for_timeout(200)
+        assert portal.page.evaluate("document.documentElement.scrollWidth") <= 390, view
+        assert portal.page.locator("main").evaluate("main => main.scrollWidth") <= 390, view
+
+
+def test_the_keyboard_reaches_everything(portal: Portal) -> None:
+    page = portal.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Choose files")).to_be_focused()
+    reached = set()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || ''"))
+    assert {"Arrivals", "Areas", "Zoom in", "Zoom out", "Show everything", "Map of areas, facilities and requests"} <= reached
+
+
+def test_news_is_said_aloud(portal: Portal, tmp_path: Path) -> None:
+    path = tmp_path / "nothing.png"
+    path.write_bytes(b"")
+    portal.drop([path])
+    expect(portal.page.locator("p[aria-live=polite]")).to_have_text("nothing.png: refused", timeout=15_000)
