@@ -25,6 +25,7 @@ from services.errors import IntakeError, PlatformError
 from services.settings import Settings
 
 if TYPE_CHECKING:
+    from flows.steps.load import LoadResult
     from services.wiring import Services
 
 out = Console()
@@ -140,6 +141,22 @@ def _counted(path: Path, progress: Progress, task: TaskID) -> Iterator[bytes]:
         progress.advance(task, len(chunk))
 
 
+def _load_now(services: Services, upload_id: str, dataset: str, mode: str | None, progress: Progress, task: TaskID) -> LoadResult:
+    """Load what was just received, and settle its place in the queue either way."""
+    from flows.steps.load import LOAD, load_upload
+
+    def show(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total or None)
+
+    try:
+        result = load_upload(services, upload_id=upload_id, dataset=dataset, mode=mode, now=utc_now(), progress=show)
+    except PlatformError as error:
+        services.state.work.fail(LOAD, upload_id, str(error), error.retryable, utc_now())
+        raise
+    services.state.work.done(LOAD, [upload_id])
+    return result
+
+
 def _letter_files(paths: list[Path]) -> tuple[list[Path], int]:
     """Files as named, folders searched for letters; and how many other files lie in those folders."""
     files, left = [], 0
@@ -199,8 +216,6 @@ def load(
     as_json: JsonFlag = False,
 ) -> None:
     """Load data files (CSV or GeoJSON; delimiter, encoding and header are found out) into a dataset."""
-    from flows.steps.load import load_upload
-
     results = []
     with _services(ctx) as services, _progress() as progress:
         for path in files:
@@ -208,8 +223,8 @@ def load(
             receipt = services.intake.receive_dataset(_counted(path, progress, task), path.name, dataset, mode, DOOR, utc_now())
             if receipt.state == "refused":
                 raise IntakeError(f"{path}: {receipt.reason}")
-            progress.update(task, description=f"{path.name}: loading", total=None)
-            results.append(load_upload(services, upload_id=receipt.upload_id, dataset=dataset, mode=mode, now=utc_now(), progress=None))
+            progress.update(task, description=f"{path.name}: loading", completed=0)
+            results.append(_load_now(services, receipt.upload_id, dataset, mode, progress, task))
     if as_json:
         _print_json(results)
         return
