@@ -97,7 +97,7 @@ def _verdict(summary: DemoSummary) -> str:
     ]
     if summary.wrong_files:
         lines.append(f"[bold red]Located wrongly:[/] {', '.join(summary.wrong_files)}")
-    lines.append("10 letters were made to fail: unreadable, from addresses that are not in the register, or with a wrong postcode.")
+    lines.append("Ten of them are hard on purpose: unreadable, from addresses that are not in the register, or with a wrong postcode.")
     lines.append(f"All of it took {summary.seconds:.0f} s.")
     return "\n".join(lines)
 
