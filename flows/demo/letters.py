@@ -14,6 +14,7 @@ from flows.demo.scan import HEIGHT, WIDTH, Scan, blank, encode, scan
 Box = tuple[int, int, int, int]
 MARGIN = 130
 RIGHT_COLUMN = 690
+EDGE = 70  # nobody writes beyond the sheet
 SUFFIXES = (".jpg", ".jpg", ".png", ".jpg", ".pdf", ".jpg", ".tif", ".jpg")
 # Quarter turns of the pages that went into the scanner the wrong way round, by letter number.
 TURNS = {5: 2, 12: 1, 22: 2, 27: 3}
@@ -39,7 +40,7 @@ def draw_letters(letters: list[Letter], seed: int) -> Iterator[LetterFile]:
         hand = HANDS[(letter.number * 2 + letter.number // 5) % len(HANDS)]
         suffix = SUFFIXES[letter.number % len(SUFFIXES)]
         how = _scan_of(letter, suffix, rng)
-        sheets = _Sheets(letter, Pen(hand, rng))
+        sheets = Sheets(letter, Pen(hand, rng))
         tilts = [how.angle * (1 if page == 0 else -0.6) for page in range(len(sheets.pages))]
         pages = [scan(ink, replace(how, angle=tilt), rng, sheets.address_box) for ink, tilt in zip(sheets.pages, tilts, strict=True)]
         yield LetterFile(letter, f"letter_{letter.number + 1:03d}{suffix}", hand.name, encode(pages, suffix, how.quality))
@@ -64,7 +65,7 @@ def _scan_of(letter: Letter, suffix: str, rng: np.random.Generator) -> Scan:
     )
 
 
-class _Sheets:
+class Sheets:
     """Lays a letter out on one page or two; `address_box` is where the sender's address stands on the last one that has it."""
 
     def __init__(self, letter: Letter, pen: Pen) -> None:
@@ -83,12 +84,13 @@ class _Sheets:
         self._y += self._jump * height
 
     def _address(self, left: float) -> None:
-        """Sender's name, street, city; one more line of the house for some."""
+        """Sender's name, street and city below each other."""
         top = self._y - self._jump
         lines = (self._letter.sender, self._letter.street_line, self._letter.city_line)
+        width = max(self._pen.width(line) for line in lines)
+        left = min(left, WIDTH - EDGE - width)
         for line in lines:
             self._line(line, left)
-        width = max(self._pen.width(line) for line in lines)
         self.address_box = _clip((left - 30, top + self._jump * 0.9, left + width + 40, self._y - self._jump * 0.4))
 
     def _recipient(self, left: float) -> None:
@@ -97,7 +99,8 @@ class _Sheets:
 
     def _date(self, left: float) -> None:
         self._y += self._jump * 0.8
-        self._line(self._letter.date_text, left, 1.9)
+        text = self._letter.date_text
+        self._line(text, min(left, WIDTH - EDGE - self._pen.width(text)), 1.9)
 
     def _top_left(self) -> None:
         self._address(MARGIN)

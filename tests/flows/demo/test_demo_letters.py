@@ -16,7 +16,7 @@ from PIL import Image
 
 from flows.demo.correspondence import CASES, Letter, write_letters
 from flows.demo.generate import DemoTown, write_letter_files, write_town
-from flows.demo.letters import TWO_PAGES, LetterFile, draw_letters
+from flows.demo.letters import TWO_PAGES, LetterFile, Sheets, draw_letters
 from flows.demo.pen import HANDS, Pen
 from flows.demo.plan import load_phrases
 from flows.demo.town import Town, build_town
@@ -86,6 +86,16 @@ def _page_sizes(content: bytes, suffix: str) -> list[tuple[int, int]]:
             picture.load()
             sizes.append(picture.size)
     return sizes
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_is_written_beyond_the_sheet(seed: int) -> None:
+    for letter in write_letters(build_town(seed), seed):
+        for hand in (HANDS[0], HANDS[3]):
+            for ink in Sheets(letter, Pen(hand, np.random.default_rng(0))).pages:
+                assert ink.any()
+                assert not ink[:, -25:].any(), (letter.number, hand.name)
+                assert not ink[-100:].any(), (letter.number, hand.name)
 
 
 def test_pages_carry_ink_and_unreadable_ones_no_sharp_line(demo: tuple[DemoTown, list[Path]]) -> None:
