@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from api.gold import read
+from api.pages import milliseconds
 from api.presentation import state_counts
 from api.queries import load
 from api.subjects import subjects
@@ -20,7 +22,11 @@ FRESH_SECONDS = 1.0
 COST_FACTOR = 20
 MAX_BUILDS = 50
 MAX_FAILED = 50
-DECIDED_AT_ONCE = 5000
+AT_ONCE = 5000
+# With more changed letters than this, weighing all evidence again is cheaper than looking at each.
+CHANGED_AT_MOST = 20_000
+# A build may not have seen what was being written when it began.
+CLOCK_TOLERANCE_MS = 60_000
 
 
 class Overview:
@@ -51,7 +57,7 @@ class Overview:
         self._metrics.set_work(work)
         self._metrics.generation.set(published["generation"] if published else 0)
         return {
-            "letters": self._letters(counts),
+            "letters": self._letters(counts, published),
             "submissions": counts["submissions"],
             "corrections": counts["corrections"],
             "uploads": counts["uploads"],
@@ -65,22 +71,28 @@ class Overview:
             "at": self._clock(),
         }
 
-    def _letters(self, counts: Mapping[str, int]) -> dict[str, int]:
-        """Letters per state: the machine's, then those about which somebody decided, one by one."""
-        states = dict.fromkeys(STATES, 0)
-        machine = state_counts(self._services.warehouse)
-        for name, count in machine.items():
-            if name != "decided":
-                states[name] = states.get(name, 0) + count
-        states["read"] += max(0, counts["read"] - sum(machine.values()))
-        states["stored"] = max(0, counts["letters"] - counts["read"])
-        states["refused"] = counts["refused"]
-        if machine.get("decided"):
-            ids = [row["letter_id"] for row in self._services.warehouse.query(load("live/decided_letters"))]
-            for start in range(0, len(ids), DECIDED_AT_ONCE):
-                for subject in subjects(self._services.warehouse, "letter", ids[start : start + DECIDED_AT_ONCE]).values():
-                    states[subject.decision.state] += 1
-        return states
+    def _letters(self, counts: Mapping[str, int], published: Mapping[str, Any] | None) -> dict[str, int]:
+        """Letters per state: as of the newest build, and one by one those that changed since."""
+        warehouse = self._services.warehouse
+        changed: list[str] | None = None
+        if published is not None:
+            since = milliseconds(published["started_at"]) - CLOCK_TOLERANCE_MS
+            rows = warehouse.query(load("live/changed_letters"), {"since_ms": since, "limit": CHANGED_AT_MOST + 1})
+            changed = [row["letter_id"] for row in rows] if len(rows) <= CHANGED_AT_MOST else None
+        if changed is not None:
+            found = read(warehouse, "live/built_states", "gold.fct_extractions", {"ids": changed})
+            states = {row["state"]: int(row["letter_count"]) for row in found}
+        else:
+            states = state_counts(warehouse)
+            changed = [row["letter_id"] for row in warehouse.query(load("live/decided_letters"))] if states.pop("decided", 0) else []
+        result = {name: states.get(name, 0) for name in STATES}
+        for start in range(0, len(changed), AT_ONCE):
+            for subject in subjects(warehouse, "letter", changed[start : start + AT_ONCE]).values():
+                result[subject.decision.state] += 1
+        result["read"] += max(0, counts["read"] - sum(result.values()))
+        result["stored"] = max(0, counts["letters"] - counts["read"])
+        result["refused"] = counts["refused"]
+        return result
 
 
 def _outstanding(work: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

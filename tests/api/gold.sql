@@ -42,6 +42,9 @@ create table gold.mart_upload_tracking (upload_id String, purpose LowCardinality
 create table gold.mart_requests_by_cell (h3_cell String, resolution UInt8, longitude Float64, latitude Float64, request_count UInt64)
   engine = MergeTree order by (resolution, h3_cell);
 
+create table gold.fct_extractions (extraction_id String, letter_id String, is_latest Bool, letter_state LowCardinality(String))
+  engine = MergeTree order by extraction_id;
+
 create table silver.int_letters__evidence (letter_id String, extraction_id String, geocode_id String, is_schema_complete UInt8,
   is_postcode_city_agreeing UInt8, is_house_known UInt8, is_street_in_text UInt8, candidate_margin Float64, reader_score Float64,
   agreement_score Float64, sender_score Float64, street_similarity Float64, evidence_score Float64, state String, precision String,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,9 +26,16 @@ f-2,School,school,Main street,3,7001,Lindenau,9.51,47.11
 """
 EXTRACTION = {"street_score": 0.99, "city_score": 0.99, "agreement_score": 1.0, "sender_score": 1.0, "text": "Main street 1 7001 Lindenau"}
 GEOCODE = {
-    "address_id": "a-1", "matched_street": "Main street", "matched_housenumber": "1", "matched_postcode": "7001", "matched_city": "Lindenau",
-    "street_similarity": 1.0, "city_similarity": 1.0, "is_postcode_equal": 1, "candidate_margin": 0.5,
-}  # fmt: skip
+    "address_id": "a-1",
+    "matched_street": "Main street",
+    "matched_housenumber": "1",
+    "matched_postcode": "7001",
+    "matched_city": "Lindenau",
+    "street_similarity": 1.0,
+    "city_similarity": 1.0,
+    "is_postcode_equal": 1,
+    "candidate_margin": 0.5,
+}
 CORRECTIONS: list[dict[str, Any] | None] = [
     None,
     {"action": "accept"},
@@ -101,7 +109,13 @@ def test_live_states_are_those_of_silver_and_gold_answers(client: TestClient, se
     steps = [step["step"] for step in client.get(f"/v1/letters/{located}").json()["timeline"]]
     assert {"received", "read", "placed", "in_gold", "on_map"} <= set(steps)
     assert client.get("/v1/datasets/facilities").json()["newest"]["landed_rows"] == 2
-    assert client.get("/v1/status").json()["published"]["generation"] == 1
+    status = client.get("/v1/status").json()
+    assert status["published"]["generation"] == 1
+    in_silver = collections.Counter(row["state"] for row in silver.values() if row["subject_kind"] == "letter")
+    assert {state: count for state, count in status["letters"].items() if count} == in_silver
+    services.warehouse.command("alter table gold.builds update started_at = now64(3) + 120 where 1 settings mutations_sync = 2")
+    client.app.state.overview._fresh_until = 0
+    assert client.get("/v1/status").json()["letters"] == status["letters"]
 
 
 def decide(

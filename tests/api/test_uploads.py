@@ -179,7 +179,8 @@ def test_readers_do_not_wait_for_slow_senders(app: FastAPI, key_of: Any) -> None
     with serving(app) as address, httpx.Client(timeout=10) as http:
         host, port = address.removeprefix("http://").split(":")
         head = (
-            f"POST /v1/uploads HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key['X-API-Key']}\r\nContent-Type: multipart/form-data; boundary=XX\r\n"
+            f"POST /v1/uploads HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key['X-API-Key']}\r\n"
+            "Content-Type: multipart/form-data; boundary=XX\r\n"
             'Content-Length: 10000000\r\n\r\n--XX\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\nstart'
         ).encode()
         connections = [socket.create_connection((host, int(port))) for _ in range(45)]

@@ -1,4 +1,5 @@
--- Uploads, the newest first; a refused file that came again is listed each time, a registration done twice once.
+-- Uploads, the newest first; a refused file that came again is listed each time, a registration done twice once. Twice as many as
+-- asked for are taken before that, which spares sorting all of them.
 with
     matching as (
         select
@@ -12,6 +13,8 @@ with
             )
             and ({purpose:String} = '' or purpose = {purpose:String})
             and ({dataset:String} = '' or dataset = {dataset:String})
+        order by received_at desc, upload_id desc
+        limit 2 * ({limit:UInt64} + {offset:UInt64})
     )
 
 select distinct
