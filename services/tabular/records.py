@@ -173,10 +173,16 @@ def _blocks(path: Path) -> Iterator[tuple[bytes, int, bool]]:
     carry = b""
     offset = 0
     with path.open("rb") as file:
-        while chunk := file.read(BLOCK_BYTES):
+        while True:
+            chunk = file.read(BLOCK_BYTES)
             if offset == 0:
                 chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+            is_last = file.tell() - offset < BLOCK_BYTES
             offset = file.tell()
+            if is_last:
+                rest = carry + chunk
+                yield rest if rest.endswith(b"\n") or not rest else rest + b"\n", offset, True
+                return
             end = chunk.rfind(b"\n") + 1
             if end:
                 yield carry + chunk[:end], offset, False
@@ -184,4 +190,3 @@ def _blocks(path: Path) -> Iterator[tuple[bytes, int, bool]]:
             elif len(carry) <= MAX_LINE_BYTES:
                 # Of a line without end only so much is kept as shows that it is too long.
                 carry += chunk
-    yield carry + b"\n" if carry else b"", offset, True
