@@ -55,7 +55,7 @@ class CityPart:
 
 def segments(text: str) -> list[str]:
     """Cut a line at commas, semicolons, bullets and bars; a lone house number stays with its street."""
-    parts = [part.strip() for part in re.split(r"[,;•·|]|\s[-–—]\s", text) if part.strip()]
+    parts = [part.strip() for part in re.split(r"[,;•·]|\s[-–—|]\s", text) if part.strip()]
     joined: list[str] = []
     for part in parts:
         before_number = bool(joined) and re.fullmatch(_NUMBER, part) is not None and not re.search(r"\d", joined[-1])
@@ -113,6 +113,10 @@ def find_street(segment: str) -> StreetPart | None:
     found = leading or trailing
     if leading and trailing and is_street_like(trailing["street"]) > is_street_like(leading["street"]):
         found = trailing
+    if found is None and is_street_like(text) >= 0.9:
+        # A lone stroke beside a digit is a one: 'I5 Chapel Close', 'Dorfweg 2l'.
+        ones = re.sub(r"(?:(?<=^)|(?<=\s))[Il|](?=\d)|(?<=\d)[Il|](?=\d|$)", "1", text)
+        found = _LEADING.match(ones) or _TRAILING.match(ones)
     is_guessed = found is None
     if found is None:
         found = _TRAILING.match(_digits_at_end(text))
@@ -168,6 +172,15 @@ def find_city(segment: str) -> CityPart | None:
     return None
 
 
+def find_garbled_city(segment: str) -> CityPart | None:
+    """Where a postcode must be but was misread: '3M195mouteluz' and '38A1 Kleinröden' still tell the town's name."""
+    text = segment.strip(" .,:;*()")
+    found = re.match(r"^(?P<code>\S{1,5}\d)\W*(?P<city>[^\W\d][^\d]{3,})$", text)
+    if found is None or _DATE.search(text) or _PHONE.search(text) or sum(char.isdigit() for char in found["code"]) < 2:
+        return None
+    return CityPart(found["code"].translate(DIGIT_LOOKALIKES), found["city"].strip(" .,:;-"), 0.4)
+
+
 def split_one_line(segment: str) -> tuple[str, str] | None:
     """'Dorfstr. 5 9490 Vaduz' as street part and city part; None when there are not both."""
     for found in re.finditer(r"\s(?=(?:[A-Z]{1,2}\s?-\s?)?\d{4,5}\s?[A-Z]{0,2}\s+[^\W\d])", segment):
@@ -181,6 +194,8 @@ def looks_like_place(segment: str) -> bool:
     """Whether a segment could be a town without postcode, or a name: one to four words, a capital first, no digits."""
     text = segment.strip(" .,:;()")
     words = text.split()
+    if _PHONE.search(text):
+        return False
     return (
         1 <= len(words) <= 4
         and len(text) >= 3

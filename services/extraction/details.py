@@ -16,12 +16,12 @@ from services.extraction.words import facility_keywords, plain
 LANGUAGES = ("de", "fr", "nl", "en", "it", "es", "pt")
 _MONTH_LANGUAGES = (*LANGUAGES, "da", "sv", "nb", "pl", "cs", "ca", "lb")
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
-_NUMERIC = re.compile(r"(?<!\d)(\d{1,2})\s?[./-]\s?(\d{1,2})\s?[./-]\s?(\d{4}|\d{2})(?!\d)")
+_NUMERIC = re.compile(r"(?<!\d)(\d{1,2})\s?[./|-]\s?(\d{1,2})\s?[./|-]\s?(\d{4}|\d{2})(?!\d)")
 _ISO = re.compile(r"(?<!\d)((?:19|20)\d{2})-(\d{1,2})-(\d{1,2})(?!\d)")
-_DAY_FIRST = re.compile(
-    r"(?<!\d)(\d{1,2})\s?(?:st|nd|rd|th|er|e|\.|º|°)?\s*(?:of|de|d')?\s*([^\W\d]{3,12})\.?\s*(?:de|del)?,?\s*((?:19|20)\d{2})(?!\d)"
-)
-_MONTH_FIRST = re.compile(r"([^\W\d]{3,12})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+((?:19|20)\d{2})(?!\d)")
+_WORD = r"([0O]?[^\W\d]{3,12})"
+_YEAR = r"((?:19|20|2O)[\dO]{2})(?!\d)"
+_DAY_FIRST = re.compile(rf"(?<!\d)(\d{{1,2}})\s?(?:st|nd|rd|th|er|e|\.|º|°)?\s*(?:of\s|de\s|d')?\s*{_WORD}\.?\s*(?:de|del)?,?\s*{_YEAR}")
+_MONTH_FIRST = re.compile(rf"{_WORD}\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+{_YEAR}")
 _LOOKALIKE_DATE = re.compile(r"(?<![\w])([\dOoIlSB]{1,2})\s?([.,])\s?([\dOoIlSB]{1,2})\s?[.,]\s?([\dOoIlSB]{4})(?![\w])")
 _TO_DIGITS = str.maketrans({"O": "0", "o": "0", "I": "1", "l": "1", "S": "5", "B": "8"})
 _FIRST_YEAR, _LAST_YEAR = 1900, 2099
@@ -41,12 +41,14 @@ def month_names() -> dict[str, int]:
 
 def _month(word: str) -> int | None:
     names = month_names()
-    bare = plain(word)
+    bare = plain(word.replace("0", "o"))
     if bare in names:
         return names[bare]
     long = [name for name in names if len(name) >= 4]
-    found = process.extractOne(bare, long, scorer=fuzz.ratio, score_cutoff=78) if len(bare) >= 4 else None
-    return names[found[0]] if found else None
+    found = process.extract(bare, long, scorer=fuzz.ratio, score_cutoff=74, limit=8) if len(bare) >= 4 else []
+    best = {names[name] for name, score, _ in found if score == found[0][1]}
+    # As near to June as to July is neither.
+    return best.pop() if len(best) == 1 else None
 
 
 def _checked(year: int, month: int | None, day: int) -> date | None:
@@ -66,11 +68,15 @@ def dates_in(text: str) -> Iterator[date]:
         full = int(year) + (2000 if len(year) == 2 else 0)
         yield from _only(_checked(full, int(month), int(day)) or _checked(full, int(day), int(month)))
     for day, name, year in _DAY_FIRST.findall(text):
-        yield from _only(_checked(int(year), _month(name), int(day)))
+        yield from _only(_checked(_year(year), _month(name), int(day)))
     for name, day, year in _MONTH_FIRST.findall(text):
-        yield from _only(_checked(int(year), _month(name), int(day)))
+        yield from _only(_checked(_year(year), _month(name), int(day)))
     for day, _, month, year in _LOOKALIKE_DATE.findall(text):
         yield from _only(_checked(*(int(part.translate(_TO_DIGITS)) for part in (year, month, day))))
+
+
+def _year(text: str) -> int:
+    return int(text.replace("O", "0"))
 
 
 def _only(found: date | None) -> Iterator[date]:
@@ -101,7 +107,7 @@ def find_language(text: str) -> str:
     words = re.findall(r"[^\W\d]{2,}", text)
     if len(words) < 6:
         return ""
-    language, _ = _identifier().classify(" ".join(words))
+    language, _ = _identifier().classify(" ".join(words).lower())
     return str(language)
 
 

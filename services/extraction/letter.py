@@ -14,7 +14,7 @@ from services.extraction.details import find_date, find_facility_kind, find_lang
 from services.extraction.pages import open_page
 from services.extraction.reader import LineReader, PageReading
 from services.extraction.readings import Verified, verify
-from services.extraction.sender import SenderAddress, find_sender
+from services.extraction.sender import SenderAddress, find_sender, signed_name
 
 # Senders write their address on the first pages or at the end; pages between are read for neither.
 MAX_PAGES_READ = 6
@@ -60,14 +60,14 @@ def compose(reader: LineReader, readings: Sequence[PageReading], letter: Outline
         "raw": _raw(letter, sender, verified),
     }
     if sender and verified:
-        fields |= _address_fields(sender, verified, by_page)
+        fields |= _address_fields(letter, sender, verified, by_page)
     return Extraction(**fields)
 
 
-def _address_fields(sender: SenderAddress, verified: Verified, by_page: dict[int, PageReading]) -> dict[str, Any]:
+def _address_fields(letter: Outline, sender: SenderAddress, verified: Verified, by_page: dict[int, PageReading]) -> dict[str, Any]:
     page = sender.block.lines[0].page
     return {
-        "sender_name": sender.block.name,
+        "sender_name": sender.block.name or signed_name(letter),
         "street": verified.street,
         "housenumber": verified.housenumber,
         "postcode": verified.postcode,

@@ -9,8 +9,9 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
-from services.extraction.address_lines import CityPart, StreetPart, find_city, find_street, segments, split_one_line
+from services.extraction.address_lines import CityPart, StreetPart, find_city, find_garbled_city, find_street, segments, split_one_line
 from services.extraction.base import Line
+from services.extraction.consensus import part_of_line, pivot, vote
 from services.extraction.reader import DOUBT_CUTS, SECOND_CUTS, LineReader, PageReading
 from services.extraction.sender import AddressBlock
 from services.extraction.words import plain
@@ -98,7 +99,7 @@ def _street_in(text: str) -> StreetPart | None:
 
 def _city_in(text: str, first: CityPart | None) -> CityPart | None:
     """The town in a reading; without a postcode in the first, the piece that is most like it."""
-    found = next((part for piece in _parts(text) if (part := find_city(piece)) is not None), None)
+    found = next((part for find in (find_city, find_garbled_city) for piece in _parts(text) if (part := find(piece)) is not None), None)
     if first is None or first.postcode:
         if found is not None and not found.city and first is not None:
             return CityPart(found.postcode, first.city, found.certainty)
@@ -124,8 +125,7 @@ def _choose_street(found: Sequence[tuple[StreetPart, Line]], count: int, block: 
     if all(part.is_number_guessed for part in same):
         share = min(share, GUESSED)
     names = [part.street for part, _ in found]
-    street = _medoid([(part.street, line.score) for part, line in found])
-    score = max(line.score for part, line in found if part.street == street)
+    street, score = _voted([(part.street, line) for part, line in found])
     shown = next((part.housenumber for part in same if not part.is_number_guessed), same[0].housenumber)
     return StreetPart(street, shown, 1.0), round(score, 4), share * (1 + _likeness(street, names)) / 2
 
@@ -139,16 +139,15 @@ def _choose_city(found: Sequence[tuple[CityPart, Line]], count: int, block: Addr
         votes[part.postcode.replace(" ", "")] += line.score * part.certainty
     code = max(votes, key=lambda seen: votes[seen])
     same = [part for part, _ in found if part.postcode.replace(" ", "") == code]
-    city = _medoid([(part.city, line.score) for part, line in found])
-    score = max(line.score for part, line in found if part.city == city)
+    city, score = _voted([(part.city, line) for part, line in found])
     return CityPart(same[0].postcode, city, 1.0), round(score * len(same) / count, 4)
 
 
-def _medoid(found: Sequence[tuple[str, float]]) -> str:
-    """The spelling most like all others, each weighted by its score."""
-    bare = [(plain(text), score) for text, score in found]
-    weights = [sum(score**4 * fuzz.ratio(mine, theirs) for theirs, score in bare) + 20 * own for mine, own in bare]
-    return found[max(range(len(found)), key=lambda place: weights[place])][0]
+def _voted(found: Sequence[tuple[str, Line]]) -> tuple[str, float]:
+    """The spelling on which the readings settle, and the best score among readings of their pivot."""
+    readings = [part_of_line(text, line.text, line.score, line.char_scores) for text, line in found]
+    middle = pivot(readings).text
+    return vote(readings), max(line.score for text, line in found if text == middle)
 
 
 def _likeness(chosen: str, names: Sequence[str]) -> float:

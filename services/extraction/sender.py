@@ -11,6 +11,7 @@ from services.extraction.address_lines import (
     CityPart,
     StreetPart,
     find_city,
+    find_garbled_city,
     find_street,
     has_strong_street_word,
     looks_like_place,
@@ -122,14 +123,14 @@ def _addresses(letter: Outline) -> Iterator[AddressBlock]:
             if city_piece is not None:
                 used.add(id(city_piece.line))
             city_line = city_piece.line if city_piece else None
-            found.append(AddressBlock(street, city, piece.line, city_line, _name(pieces, place, letter), 0.0, ()))
+            found.append(AddressBlock(street, city, piece.line, city_line, _name(pieces, place), 0.0, ()))
     yield from found
     for block in letter.blocks:
         pieces = _pieces(block)
         for place, piece in enumerate(pieces):
             city = find_city(piece.text)
             if city is not None and id(piece.line) not in used and not letter.is_body(piece.line):
-                yield AddressBlock(None, city, None, piece.line, _name(pieces, place, letter), 0.0, ())
+                yield AddressBlock(None, city, None, piece.line, _name(pieces, place), 0.0, ())
 
 
 def _pieces(block: Block) -> list[Piece]:
@@ -148,7 +149,8 @@ def _is_city_line(text: str) -> bool:
 
 
 def _city_of(text: str) -> CityPart | None:
-    return find_city(text) or (CityPart("", text.strip(" .,:;()"), 0.5) if looks_like_place(text) else None)
+    bare = CityPart("", text.strip(" .,:;()"), 0.5) if looks_like_place(text) else None
+    return find_city(text) or bare or find_garbled_city(text)
 
 
 def _city_near(pieces: Sequence[Piece], place: int) -> Piece | None:
@@ -165,6 +167,9 @@ def _city_near(pieces: Sequence[Piece], place: int) -> Piece | None:
             break
         if looks_like_place(piece.text) and not is_sentence(piece.line.text):
             bare = piece
+    following = pieces[place + 1] if place + 1 < len(pieces) else None
+    if bare is None and following is not None and find_garbled_city(following.text) is not None:
+        return following
     return bare
 
 
@@ -179,16 +184,20 @@ def _city_below(piece: Piece, letter: Outline) -> Piece | None:
     return None
 
 
-def _name(pieces: Sequence[Piece], place: int, letter: Outline) -> str:
-    """The person above or before the street, else the signature."""
+def _name(pieces: Sequence[Piece], place: int) -> str:
+    """The person above or before the street; empty when none is there."""
     for piece in reversed(pieces[max(0, place - 3) : place]):
         text = piece.text.strip()
         if starts_with(text, "sender_markers"):
             text = text.split(":", 1)[-1].strip() if ":" in text else ""
         if looks_like_place(text) and not is_sentence(text) and not has_word(text, "office_words") and len(text) > 3:
             return text
-    signed = [line.text.strip() for line in letter.signature() if looks_like_place(line.text)]
-    return signed[0] if signed else ""
+    return ""
+
+
+def signed_name(letter: Outline) -> str:
+    """The name below the closing formula; empty when none is there."""
+    return next((line.text.strip() for line in letter.signature() if looks_like_place(line.text)), "")
 
 
 def _weigh(found: AddressBlock, letter: Outline, heights: Sequence[float]) -> AddressBlock:
@@ -239,8 +248,11 @@ def _is_marked(block: Block, line: Line, letter: Outline, markers: str) -> bool:
 
 
 def _is_office(block: Block, found: AddressBlock) -> bool:
-    own = {id(line) for line in found.lines}
-    return any(has_word(line.text, "office_words") for line in block.lines if id(line) not in own)
+    own = [part for part in (found.street and found.street.street, found.city and found.city.city) if part]
+    texts = [line.text for line in block.lines]
+    for part in own:
+        texts = [text.replace(part, " ") for text in texts]
+    return any(has_word(text, "office_words") for text in texts)
 
 
 def _is_in_body(found: AddressBlock, letter: Outline) -> bool:
@@ -248,6 +260,8 @@ def _is_in_body(found: AddressBlock, letter: Outline) -> bool:
     line = found.lines[0]
     if letter.is_body(line):
         return True
+    if letter.is_after_closing(line):
+        return False
     block = letter.block_of(line)
     sentences = sum(is_sentence(other.text) for other in block.lines)
     return sentences >= 2 or (sentences >= 1 and len(block.lines) <= 3)

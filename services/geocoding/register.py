@@ -13,7 +13,10 @@ from services.warehouse.client import Warehouse
 
 # As many at once as keep the comparison of streets below a second and some 100 MB.
 BATCH = 500
-_TABLE = "silver.int_addresses__normalized"
+# Made from the register by dbt, together; without them there is no register yet.
+TABLES = ("int_addresses__normalized", "int_addresses__places", "int_addresses__streets")
+
+Row = Mapping[str, Any]
 
 
 def _sql(name: str) -> str:
@@ -21,15 +24,14 @@ def _sql(name: str) -> str:
 
 
 class RegisterGeocoder:
-    """Geocoder over silver.int_addresses__normalized."""
+    """Geocoder over the address register in silver."""
 
     name = "register"
     version = "1"
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
-        self._places_sql = _sql("places")
-        self._houses_sql = _sql("houses")
+        self._sql = {name: _sql(name) for name in ("keys", "places", "streets", "houses")}
 
     def geocode(self, addresses: Mapping[str, Address]) -> dict[str, Geocode]:
         """Answer every address under its key; an empty or missing register answers `none`. Raises WarehouseError."""
@@ -39,45 +41,59 @@ class RegisterGeocoder:
         answers: dict[str, Geocode] = {}
         for start in range(0, len(keys), BATCH):
             part = keys[start : start + BATCH]
-            found = self._look_up([addresses[key] for key in part])
-            answers.update(zip(part, found, strict=True))
+            answers.update(zip(part, self._look_up([addresses[key] for key in part]), strict=True))
         return answers
 
     def _has_register(self) -> bool:
-        return bool(
-            self._warehouse.scalar(
-                "select count() from system.tables where concat(database, '.', name) = {table:String}", {"table": _TABLE}
-            )
-        )
+        sql = "select count() from system.tables where database = 'silver' and name in {tables:Array(String)}"
+        return bool(self._warehouse.scalar(sql, {"tables": list(TABLES)}) == len(TABLES))
+
+    def _ask(self, name: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
+        return self._warehouse.query(self._sql[name], parameters)
 
     def _look_up(self, addresses: Sequence[Address]) -> list[Geocode]:
-        ids = list(range(len(addresses)))
-        streets = [address.street for address in addresses]
-        place_rows = self._warehouse.query(
-            self._places_sql,
-            {"ids": ids, "postcodes": [a.postcode for a in addresses], "cities": [a.city for a in addresses], "streets": streets},
-        )
-        places: dict[int, list[PlaceMatch]] = defaultdict(list)
-        for row in place_rows:
-            places[row["query_id"]].append(_place(row))
-        houses: dict[int, list[StreetMatch]] = defaultdict(list)
-        if place_rows:
-            parameters = {
-                "ids": ids,
-                "streets": streets,
+        asked = self._ask(
+            "keys",
+            {
+                "streets": [address.street for address in addresses],
                 "housenumbers": [address.housenumber for address in addresses],
-                "place_ids": [row["query_id"] for row in place_rows],
-                "place_cities": [row["city_key"] for row in place_rows],
-                "place_postcodes": [row["postcode_key"] for row in place_rows],
-            }
-            by_place = {(row["query_id"], row["city_key"], row["postcode_key"]): _place(row) for row in place_rows}
-            for row in self._warehouse.query(self._houses_sql, parameters):
-                place = by_place[row["query_id"], row["city_key"], row["postcode_key"]]
-                houses[row["query_id"]].append(_street(row, place))
-        return [decide(places[number], houses[number]) for number in ids]
+                "postcodes": [address.postcode for address in addresses],
+                "cities": [address.city for address in addresses],
+            },
+        )
+        names = ("postcode_key", "city_key", "city_skeleton", "street_key")
+        place_rows = self._ask("places", _columns(asked, names))
+        places = {(row["query_id"], row["city_key"], row["postcode_key"]): _place(row) for row in place_rows}
+        by_query: dict[int, list[PlaceMatch]] = defaultdict(list)
+        for (number, _, _), place in places.items():
+            by_query[number].append(place)
+        streets: dict[int, list[StreetMatch]] = defaultdict(list)
+        for row in self._streets(asked, place_rows):
+            streets[row["query_id"]].append(_street(row, places[row["query_id"], row["city_key"], row["postcode_key"]]))
+        return [decide(by_query[number], streets[number]) for number in range(len(addresses))]
+
+    def _streets(self, asked: Sequence[Row], place_rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Streets that resemble, each with the house asked for under `house` if the register knows it."""
+        if not place_rows:
+            return []
+        parameters = _columns(asked, ("street_key", "accented_key", "folded_key", "skeleton"))
+        parameters["place_ids"] = [row["query_id"] for row in place_rows]
+        parameters["place_cities"] = [row["city_key"] for row in place_rows]
+        parameters["place_postcodes"] = [row["postcode_key"] for row in place_rows]
+        rows = [{**row, "housenumber_key": asked[row["query_id"]]["housenumber_key"]} for row in self._ask("streets", parameters)]
+        identity = ("city_key", "postcode_key", "accented_key", "housenumber_key")
+        numbered = [row for row in rows if row["housenumber_key"]]
+        houses = self._ask("houses", _columns(numbered, (*identity, "street_key"))) if numbered else []
+        known = {tuple(house[name] for name in identity): house for house in houses}
+        return [{**row, "house": known.get(tuple(row[name] for name in identity))} for row in rows]
 
 
-def _place(row: Mapping[str, Any]) -> PlaceMatch:
+def _columns(rows: Sequence[Row], names: Sequence[str]) -> dict[str, object]:
+    """Query parameters: one array per key column, its name in the plural."""
+    return {f"{name}s": [row[name] for row in rows] for name in names}
+
+
+def _place(row: Row) -> PlaceMatch:
     return PlaceMatch(
         city_key=row["city_key"],
         postcode_key=row["postcode_key"],
@@ -92,8 +108,9 @@ def _place(row: Mapping[str, Any]) -> PlaceMatch:
     )
 
 
-def _street(row: Mapping[str, Any], place: PlaceMatch) -> StreetMatch:
-    has_house = bool(row["address_id"])
+def _street(row: Row, place: PlaceMatch) -> StreetMatch:
+    house: Row | None = row["house"]
+    position = house or row
     return StreetMatch(
         place=place,
         street_key=row["street_key"],
@@ -101,9 +118,9 @@ def _street(row: Mapping[str, Any], place: PlaceMatch) -> StreetMatch:
         street=row["street"],
         street_edits=row["street_edits"],
         street_similarity=row["street_similarity"],
-        longitude=row["house_longitude"] if has_house else row["street_longitude"],
-        latitude=row["house_latitude"] if has_house else row["street_latitude"],
-        radius_m=row["house_spread_m"] if has_house else row["street_radius_m"],
-        address_id=row["address_id"] or "",
-        housenumber=row["housenumber"] or "",
+        longitude=position["longitude"],
+        latitude=position["latitude"],
+        radius_m=house["spread_m"] if house else row["radius_m"],
+        address_id=house["address_id"] if house else "",
+        housenumber=house["housenumber"] if house else "",
     )

@@ -39,7 +39,7 @@ create or replace function expandStreetWords {on_cluster} as (words) ->
 -- One spelling for street, with its usual misreadings, and none for spaces, of a text that is normalized already.
 create or replace function joinStreet {on_cluster} as (words) ->
     replaceRegexpOne(
-        replaceRegexpAll(replaceAll(expandStreetWords(words), ' ', ''), '(stra+s+e?|s[thlrbpi]{1,3}a+s+c?e|straat)$', 'str'),
+        replaceRegexpAll(replaceAll(expandStreetWords(words), ' ', ''), '(stra+s+e?|strabe|s[thlrbpi]{1,3}a+s+c?e|straat)$', 'str'),
         'gass$', 'gasse'
     );
 

@@ -33,6 +33,7 @@ final as (
         latitude,
         -- Places without streets number their houses by the town's name.
         normalizeStreet(if(street = '', city, street)) as street_key,
+        normalizeStreetAccented(if(street = '', city, street)) as accented_key,
         normalizeHousenumber(housenumber) as housenumber_key,
         normalizePostcode(postcode) as postcode_key,
         normalizeCity(city) as city_key,
