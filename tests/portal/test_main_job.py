@@ -54,7 +54,7 @@ def test_letters_go_from_the_drop_to_the_map(portal: Portal, town: DemoTown, tmp
 
     # The same bytes again are the same letter.
     portal.drop([located])
-    expect(portal.line("known.png")).to_contain_text("was here already")
+    expect(portal.line("known.png").filter(has_text="was here already")).to_have_count(1, timeout=15_000)
     expect(portal.line("known.png")).to_have_count(1)
 
     review_by_keyboard(portal, town)
