@@ -51,6 +51,11 @@ class Caller:
         return scope in self.scopes or "admin" in self.scopes
 
     @property
+    def door(self) -> str:
+        """Through which door what this caller hands in comes: portal or api."""
+        return "portal" if self.is_session else "api"
+
+    @property
     def sees_positions(self) -> bool:
         """Whether exact positions of requests may be shown: to review a letter is to see where it comes from."""
         return self.has("exact") or self.has("review")

@@ -116,6 +116,14 @@ def _as_3_0(node: Any) -> Any:
     return node
 
 
+def _offer_nothing_first(parameter: dict[str, Any]) -> None:
+    """Let Swagger's form begin with an optional parameter left out, not with its example: the first try then finds something."""
+    example = parameter.pop("example", parameter["schema"].pop("example", None))
+    if example is not None:
+        nothing = {"summary": "not given", "value": parameter["schema"].get("default", "")}
+        parameter["examples"] = {"nothing": nothing, "example": {"summary": "for example", "value": example}}
+
+
 def openapi(app: FastAPI) -> dict[str, Any]:
     """The description of all routes, made once."""
     if app.openapi_schema is None:
@@ -125,4 +133,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         schemas.pop("HTTPValidationError", None)
         schemas.pop("ValidationError", None)
         app.openapi_schema = _as_3_0(schema)
+        for operation in (operation for path in app.openapi_schema["paths"].values() for operation in path.values()):
+            for parameter in operation.get("parameters", []):
+                if not parameter["required"]:
+                    _offer_nothing_first(parameter)
     return app.openapi_schema

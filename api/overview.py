@@ -51,7 +51,9 @@ class Overview:
     def _count(self) -> dict[str, Any]:
         warehouse, state = self._services.warehouse, self._services.state
         counts = {row["name"]: int(row["row_count"]) for row in warehouse.query(load("live/counts"))}
-        builds = warehouse.query(load("live/builds"), {"limit": MAX_BUILDS})
+        builds = [
+            {**row, "is_full_refresh": bool(row["is_full_refresh"])} for row in warehouse.query(load("live/builds"), {"limit": MAX_BUILDS})
+        ]
         published = next((build for build in builds if build["state"] == "published"), None)
         work = state.work.counts()
         self._metrics.set_work(work)

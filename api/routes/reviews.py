@@ -80,7 +80,7 @@ def add_correction(
     """Decide: append-only, wins over the machine, and is undone only by another decision."""
     subject = one_subject(services.warehouse, subject_id)
     correction = CorrectionIn.model_validate({**decision.model_dump(), "subject_kind": subject.kind, "subject_id": subject_id})
-    receipt = services.intake.receive_correction(correction, caller.name, now)
+    receipt = services.intake.receive_correction(correction, caller.name, now, door=caller.door)
     request.app.state.metrics.observe_receipt("correction", receipt.state)
     request.app.state.wake()
     response.headers["Location"] = f"/v1/reviews/{subject_id}"

@@ -78,7 +78,7 @@ def add_submission(
     stored = services.state.idempotency.begin(key, hashlib.sha256(text.encode()).hexdigest(), now)
     if stored is not None:
         return Response(stored.body, stored.status, headers={"Idempotent-Replayed": "true"}, media_type="application/json")
-    receipt = services.intake.receive_submission(body, body.channel, now, idempotency_key=key)
+    receipt = services.intake.receive_submission(body, body.channel, now, idempotency_key=key, door=caller.door)
     request.app.state.metrics.observe_receipt("submission", receipt.state)
     own = f"/v1/submissions/{receipt.id}"
     answer = JSONResponse({"submission_id": receipt.id, "state": receipt.state, "links": {"self": own}}, 202, headers={"Location": own})

@@ -141,7 +141,7 @@ async def add_uploads(
     A refused file does not fail the others; the same bytes again are the same upload.
     """
     form = Form({"purpose": purpose, "dataset": dataset, "mode": mode})
-    door = Door(services, metrics, "portal" if caller.is_session else "api", now)
+    door = Door(services, metrics, caller.door, now)
     try:
         items = await each_file(request, form, door.receive)
     finally:

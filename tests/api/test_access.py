@@ -91,7 +91,8 @@ def test_every_route_has_a_docstring_and_examples(app: FastAPI) -> None:
                 assert "example" in content, f"{where} has no example of {kind}"
         for parameter in described.get("parameters", []):
             if parameter["name"] not in ("cursor",):
-                assert "example" in parameter or "example" in parameter["schema"], f"{where}: {parameter['name']} has no example"
+                has_example = "example" in parameter or "example" in parameter["schema"] or "example" in parameter.get("examples", {})
+                assert has_example, f"{where}: {parameter['name']} has no example"
             assert parameter.get("description"), f"{where}: {parameter['name']} is not described"
         for content in described.get("requestBody", {}).get("content", {}).values():
             assert "example" in content or content.get("examples"), f"{where} has no example of its body"
