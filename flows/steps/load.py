@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,8 @@ MODES = ("replace", "append", "upsert")
 LEASE_SECONDS = 6 * 3600
 # Of a load that fails as a whole nothing is visible: so many rejected rows show what is wrong with the file.
 REJECTED_ROWS_KEPT = 1000
+# In one process loads run one after the other: each uses all cores, and takes what it finds started for left by a killed process.
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -67,30 +70,8 @@ def load_upload(
     Raises ContractError when the file as a whole does not fit: nothing of it is visible then; NotFoundError when there is no such
     upload; WarehouseError or ObjectStoreError when one of them does not answer: the same call later goes on.
     """
-    contract = _contract(services, dataset)
-    mode = mode or contract.mode
-    if mode not in MODES or (mode == "upsert" and not contract.natural_key):
-        raise ContractError(f"{dataset} cannot be loaded with mode {mode}: use one of {', '.join(MODES)} (upsert needs a natural_key).")
-    landing = Landing(services.warehouse, contract)
-    landing.ensure_table()
-    attempts = loads.of_dataset(services.warehouse, dataset)
-    _bury_dead(services, landing, attempts, upload_id, now)
-    if before := _loaded_before(attempts, upload_id, mode, contract):
-        return _result(before, (), was_loaded_before=True)
-    started = time.monotonic()
-    load = Load(_load_id(upload_id, dataset, mode, now), upload_id, dataset, contract.version, mode, now)
-    loads.record(services.warehouse, load)
-    try:
-        with services.objects.local_path(_object_key(upload_id)) as path:
-            load, warnings = _land(landing, contract, load, path, progress or _silent)
-        _check(load, contract, attempts)
-    except PlatformError as error:
-        _fail(services, landing, load, error, now + timedelta(seconds=time.monotonic() - started))
-        raise
-    warnings += _look_back(landing, load, attempts)
-    finished_at = now + timedelta(seconds=time.monotonic() - started)
-    load = loads.publish(services.warehouse, replace(load, message="; ".join(warnings), finished_at=finished_at))
-    return _result(load, warnings)
+    with _one_at_a_time:
+        return _load_alone(services, upload_id, dataset, mode, now, progress or _silent)
 
 
 def load_outstanding(services: Services, now: datetime, progress: Progress | None = None) -> StepResult:
@@ -124,6 +105,33 @@ def load_outstanding(services: Services, now: datetime, progress: Progress | Non
             counts["landed"] += result.landed
             counts["rejected"] += result.rejected
             messages += [f"{dataset}: {warning}." for warning in result.warnings]
+
+
+def _load_alone(services: Services, upload_id: str, dataset: str, mode: str | None, now: datetime, progress: Progress) -> LoadResult:
+    contract = _contract(services, dataset)
+    mode = mode or contract.mode
+    if mode not in MODES or (mode == "upsert" and not contract.natural_key):
+        raise ContractError(f"{dataset} cannot be loaded with mode {mode}: use one of {', '.join(MODES)} (upsert needs a natural_key).")
+    landing = Landing(services.warehouse, contract)
+    landing.ensure_table()
+    attempts = loads.of_dataset(services.warehouse, dataset)
+    _bury_dead(services, landing, attempts, upload_id, now)
+    if before := _loaded_before(attempts, upload_id, mode, contract):
+        return _result(before, (), was_loaded_before=True)
+    started = time.monotonic()
+    load = Load(_load_id(upload_id, dataset, mode, now), upload_id, dataset, contract.version, mode, now)
+    loads.record(services.warehouse, load)
+    try:
+        with services.objects.local_path(_object_key(upload_id)) as path:
+            load, warnings = _land(landing, contract, load, path, progress)
+        _check(load, contract, attempts)
+    except PlatformError as error:
+        _fail(services, landing, load, error, now + timedelta(seconds=time.monotonic() - started))
+        raise
+    warnings += _look_back(landing, load, attempts)
+    finished_at = now + timedelta(seconds=time.monotonic() - started)
+    load = loads.publish(services.warehouse, replace(load, message="; ".join(warnings), finished_at=finished_at))
+    return _result(load, warnings)
 
 
 def _contract(services: Services, dataset: str) -> DatasetContract:
