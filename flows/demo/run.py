@@ -13,10 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from flows.clock import utc_now
 from flows.demo.generate import DemoTown, write_letter_files, write_town
 from flows.demo.summary import FACILITY_KINDS, DemoSummary, coverage_from, show_summary
 from flows.evaluate import evaluate
-from flows.serve import Server, serving, utc_now
+from flows.serve import Server, serving
 from flows.steps.run import run_outstanding
 from flows.steps.transform import needs_build
 from services.errors import ConfigurationError, IntakeError, PlatformError
