@@ -24,8 +24,6 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 SESSION_COOKIE = "cartulary_session"
 CSRF_HEADER, CSRF_VALUE = "X-Requested-With", "cartulary"
 WINDOW_SECONDS = 60
-# The portal asks for map, lists and pictures at once, and for each file of a batch: a person at it is no script.
-SESSION_FACTOR = 30
 
 api_key_header = APIKeyHeader(name="X-API-Key", scheme_name="X-API-Key", auto_error=False, description="Made with: cartulary keys create")
 bearer = HTTPBearer(scheme_name="Bearer", auto_error=False, description="The same key, for clients that cannot send X-API-Key (Prometheus)")
@@ -126,7 +124,8 @@ def _known(request: Request, key: str | None, session: str | None) -> Caller:
 
 
 def _count(request: Request, caller: Caller) -> None:
-    limit = services_of(request).settings.api.requests_per_minute * (SESSION_FACTOR if caller.is_session else 1)
+    api = services_of(request).settings.api
+    limit = api.session_requests_per_minute if caller.is_session else api.requests_per_minute
     limiter: RateLimiter = request.app.state.limiter
     remaining, reset = 0, 0.0
     try:

@@ -8,22 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import uvicorn
 
 from api.app import create_app
+from flows.clock import utc_now
 from flows.steps.run import run_outstanding
 from services.errors import ConfigurationError
 from services.orchestrator.inline import InlineOrchestrator
 from services.wiring import Services
 
 START_SECONDS = 30.0
-
-
-def utc_now() -> datetime:
-    """The clock of the running product."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -50,15 +45,17 @@ def serving(services: Services, *, host: str | None = None, port: int | None = N
     host = host or services.settings.api.host
     port = services.settings.api.port if port is None else port
     listener = _listen(host, port)
-    orchestrator = InlineOrchestrator(lambda: run_outstanding(services, clock=utc_now))
-    config = uvicorn.Config(create_app(services, wake=orchestrator.wake), log_level="warning", timeout_graceful_shutdown=3, server_header=False)
-    server = uvicorn.Server(config)
+    orchestrator = InlineOrchestrator(lambda is_stopping: run_outstanding(services, clock=utc_now, is_stopping=is_stopping))
+    app = create_app(services, wake=orchestrator.wake)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, server_header=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="api", daemon=True)
     thread.start()
     try:
         _wait_until_started(server, thread)
         yield Server(services, f"http://{host}:{listener.getsockname()[1]}", orchestrator, thread)
     finally:
+        # Open event streams would hold the server up for the whole of its grace.
+        app.state.events.close()
         server.should_exit = True
         thread.join()
         orchestrator.close()

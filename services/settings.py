@@ -65,7 +65,8 @@ class ApiSettings(BaseModel):
 
     host: str = "127.0.0.1"
     port: int = 8600
-    requests_per_minute: int = 100
+    requests_per_minute: int = Field(default=100, description="Per API key.")
+    session_requests_per_minute: int = Field(default=3000, description="Per portal session: one page makes many requests.")
     page_limit: int = 100
     max_page_limit: int = 1000
 

@@ -31,8 +31,8 @@ class RunResult:
 
 
 class _Run:
-    def __init__(self, services: Services, clock: Clock, progress: Progress) -> None:
-        self.services, self.clock, self.progress = services, clock, progress
+    def __init__(self, services: Services, clock: Clock, progress: Progress, is_stopping: Callable[[], bool]) -> None:
+        self.services, self.clock, self.progress, self.is_stopping = services, clock, progress, is_stopping
         self.run_id = uuid.uuid4().hex
         self.counts: dict[str, dict[str, int]] = {}
 
@@ -45,7 +45,7 @@ class _Run:
         return result
 
     def build_if_needed(self) -> None:
-        if needs_build(self.services):
+        if not self.is_stopping() and needs_build(self.services):
             self.step("transform", lambda: transform(self.services, now=self.clock()))
 
     def take_in(self) -> None:
@@ -64,24 +64,35 @@ class _Run:
                 count += 1
                 self.step("geocode", lambda: geocode_outstanding(self.services, clock=self.clock))
                 self.progress("extract", 1)
+                if self.is_stopping():
+                    break
             return StepResult("extract", {"read": count})
 
         self.step("geocode", lambda: geocode_outstanding(self.services, clock=self.clock))
         return self.step("extract", read).counts["read"]
 
 
-def run_outstanding(services: Services, *, clock: Clock, progress: Progress = lambda step, count: None) -> RunResult:
-    """Do all outstanding work and return its counts; killed at any moment and run again, the rows are the same."""
-    run = _Run(services, clock, progress)
+def run_outstanding(
+    services: Services,
+    *,
+    clock: Clock,
+    progress: Progress = lambda step, count: None,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> RunResult:
+    """Do all outstanding work and return its counts; killed at any moment and run again, the rows are the same.
+
+    When `is_stopping` says so, the run ends after the letter or the build under way.
+    """
+    run = _Run(services, clock, progress, is_stopping)
     while True:
         run.take_in()
         run.build_if_needed()
         run.step("requeue", lambda: requeue_after_new_register(services, clock=clock))
         read = 0
-        while read < LETTERS_PER_BUILD and (count := run.read_and_place()):
+        while read < LETTERS_PER_BUILD and not is_stopping() and (count := run.read_and_place()):
             read += count
         run.build_if_needed()
-        if read < LETTERS_PER_BUILD:
+        if read < LETTERS_PER_BUILD or is_stopping():
             break
     if run.counts.get("transform"):
         run.step("publish", publish)

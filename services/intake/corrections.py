@@ -34,9 +34,9 @@ class CorrectionFields(BaseModel):
     note: Prose = ""
 
     @property
-    def changes_address(self) -> bool:
-        """Whether the place has to be looked up again."""
-        return self.action == "correct" and any(getattr(self, name) is not None for name in ADDRESS_FIELDS)
+    def needs_place(self) -> bool:
+        """Whether the address, as it stands after this decision, has to be looked up: a person vouches for all of it."""
+        return self.action == "correct"
 
     @model_validator(mode="after")
     def _fits_its_action(self) -> Self:

@@ -129,7 +129,7 @@ def _correction(manifest: Manifest, stored: StoredCorrection) -> Registration:
         "object_key": manifest.object_key,
         "corrected_at": manifest.received_at,
     }
-    follow_ups = (FollowUp("geocode", f"correction:{stored.correction_id}"),) if stored.correction.changes_address else ()
+    follow_ups = (FollowUp("geocode", f"correction:{stored.correction_id}"),) if stored.correction.needs_place else ()
     return Registration((BronzeRow("corrections", stored.correction_id, row),), follow_ups)
 
 

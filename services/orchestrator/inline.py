@@ -15,9 +15,12 @@ IDLE_SECONDS = 30.0
 
 
 class InlineOrchestrator:
-    """Runs `work` when woken, and now and then; calls that come while it runs make one more run, not many."""
+    """Runs `work` when woken, and now and then; calls that come while it runs make one more run, not many.
 
-    def __init__(self, work: Callable[[], object]) -> None:
+    `work` is given a function that says whether to stop at the next good moment.
+    """
+
+    def __init__(self, work: Callable[[Callable[[], bool]], object]) -> None:
         self._work = work
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -30,7 +33,7 @@ class InlineOrchestrator:
         self._wake.set()
 
     def close(self) -> None:
-        """Stop after the work under way."""
+        """Stop at the next good moment; what is outstanding then waits for the next start."""
         self._stop.set()
         self._wake.set()
         self._thread.join()
@@ -42,7 +45,7 @@ class InlineOrchestrator:
             if self._stop.is_set():
                 return
             try:
-                self._work()
+                self._work(self._stop.is_set)
             except PlatformError as error:
                 logger.warning("A run stopped; what is outstanding is tried again: %s", error)
             except Exception:  # the worker must outlive a bug in a step; the bug is logged with its trace

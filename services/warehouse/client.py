@@ -55,15 +55,14 @@ class DirectoryLock:
 
 
 class Warehouse:
-    """ClickHouse for any number of threads: each thread gets a client of its own, since a shared one is a queue."""
+    """ClickHouse for any number of threads: each call has a client to itself, since a shared one is a queue."""
 
     def __init__(self, settings: WarehouseSettings, directory: Path | None, lock: DirectoryLock | None) -> None:
         self.settings = settings
         self.directory = directory
         self._lock = lock
-        self._local = threading.local()
-        self._clients: list[Client] = []
-        self._clients_lock = threading.Lock()
+        self._idle: list[Client] = []
+        self._idle_lock = threading.Lock()
         self._closed = False
 
     @classmethod
@@ -86,13 +85,12 @@ class Warehouse:
         self.close()
 
     def close(self) -> None:
-        """Close every thread's client and free the directory."""
-        with self._clients_lock:
+        """Close all clients and free the directory; a client that is busy just now is closed when its call ends."""
+        with self._idle_lock:
             self._closed = True
-            for client in self._clients:
+            for client in self._idle:
                 client.close()
-            self._clients.clear()
-        self._local = threading.local()
+            self._idle.clear()
         if self._lock is not None:
             self._lock.release()
 
@@ -115,21 +113,28 @@ class Warehouse:
             settings=query_settings,
         )
 
-    def _client(self) -> Client:
-        client: Client | None = getattr(self._local, "client", None)
-        if client is None:
+    @contextmanager
+    def _client(self) -> Iterator[Client]:
+        """A client that nobody else uses meanwhile; there are as many as there were calls at once."""
+        with self._idle_lock:
             if self._closed:
                 raise WarehouseError("The warehouse is closed: open it again.")
-            client = self._connect()
-            self._local.client = client
-            with self._clients_lock:
-                self._clients.append(client)
-        return client
+            client = self._idle.pop() if self._idle else None
+        client = client or self._connect()
+        try:
+            yield client
+        finally:
+            with self._idle_lock:
+                if self._closed:
+                    client.close()
+                else:
+                    self._idle.append(client)
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[Client]:
         try:
-            yield self._client()
+            with self._client() as client:
+                yield client
         except ClickHouseError as cause:
             raise WarehouseError(f"ClickHouse refused {doing}: {cause}", retryable=_is_retryable(cause)) from cause
         except (ConnectionError, TimeoutError, OSError) as cause:

@@ -16,4 +16,5 @@ create table if not exists bronze.uploads {on_cluster}
     index ingested_at_index _ingested_at type minmax granularity 1
 )
 engine = {engine}
-order by (upload_id, received_at);
+order by (upload_id, received_at)
+settings index_granularity = 512;

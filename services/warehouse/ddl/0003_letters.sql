@@ -9,7 +9,8 @@ create table if not exists bronze.letters {on_cluster}
     index ingested_at_index _ingested_at type minmax granularity 1
 )
 engine = {engine}
-order by letter_id;
+order by letter_id
+settings index_granularity = 512;
 
 create table if not exists bronze.extractions {on_cluster}
 (
@@ -42,4 +43,5 @@ create table if not exists bronze.extractions {on_cluster}
     index ingested_at_index _ingested_at type minmax granularity 1
 )
 engine = {engine}
-order by (letter_id, finished_at, extraction_id);
+order by (letter_id, finished_at, extraction_id)
+settings index_granularity = 512;

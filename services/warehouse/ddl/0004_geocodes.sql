@@ -34,4 +34,5 @@ create table if not exists bronze.geocodes {on_cluster}
     index ingested_at_index _ingested_at type minmax granularity 1
 )
 engine = {engine}
-order by (subject_id, geocoded_at, geocode_id);
+order by (subject_id, geocoded_at, geocode_id)
+settings index_granularity = 512;

@@ -18,7 +18,8 @@ create table if not exists bronze.submissions {on_cluster}
     index ingested_at_index _ingested_at type minmax granularity 1
 )
 engine = {engine}
-order by submission_id;
+order by submission_id
+settings index_granularity = 512;
 
 create table if not exists bronze.corrections {on_cluster}
 (
@@ -43,4 +44,5 @@ create table if not exists bronze.corrections {on_cluster}
     index ingested_at_index _ingested_at type minmax granularity 1
 )
 engine = {engine}
-order by (subject_id, corrected_at, correction_id);
+order by (subject_id, corrected_at, correction_id)
+settings index_granularity = 512;

@@ -100,9 +100,9 @@ def test_corrections_that_make_no_sense_are_refused(fields: dict[str, Any], comp
 
 
 def test_only_a_corrected_address_is_looked_up_again() -> None:
-    assert CorrectionIn.model_validate({**SUBJECT, "action": "correct", "housenumber": "4"}).changes_address
-    assert not CorrectionIn.model_validate({**SUBJECT, "action": "correct", "facility_kind": "school"}).changes_address
-    assert not CorrectionIn.model_validate({**SUBJECT, "action": "accept"}).changes_address
+    assert CorrectionIn.model_validate({**SUBJECT, "action": "correct", "housenumber": "4"}).needs_place
+    assert CorrectionIn.model_validate({**SUBJECT, "action": "correct", "facility_kind": "school"}).needs_place
+    assert not CorrectionIn.model_validate({**SUBJECT, "action": "accept"}).needs_place
 
 
 def test_ids_are_what_they_were() -> None:
