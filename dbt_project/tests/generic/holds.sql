@@ -15,7 +15,7 @@ with counted as (
             ]
         ) as result
     from {{ model }}
-    {% if changed_key %}where {{ changed_key }} in (select request_id from {{ ref('int_requests__changed') }}){% endif %}
+    {% if changed_key and not flags.FULL_REFRESH %}where {{ changed_key }} in (select request_id from {{ ref('int_requests__changed') }}){% endif %}
 
 )
 

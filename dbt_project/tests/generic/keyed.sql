@@ -12,7 +12,7 @@ with counted as (
         countIf({% for column in columns %}{{ column }} is null or toString({{ column }}) = ''{{ ' or ' if not loop.last }}{% endfor %}) as missing_count
         {%- endif %}
     from {{ model }}
-    {% if changed_key %}where {{ changed_key }} in (select request_id from {{ ref('int_requests__changed') }}){% endif %}
+    {% if changed_key and not flags.FULL_REFRESH %}where {{ changed_key }} in (select request_id from {{ ref('int_requests__changed') }}){% endif %}
 
 )
 

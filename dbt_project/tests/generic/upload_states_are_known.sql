@@ -10,7 +10,7 @@ with counted as (
             state not in ('refused', 'stored', 'started', 'loaded', 'failed', 'located', 'approximate', 'review', 'rejected')
         ) as unknown_count
     from {{ model }}
-    where upload_id in ({{ changed_uploads() }})
+    {% if not flags.FULL_REFRESH %}where upload_id in ({{ changed_uploads() }}){% endif %}
 
 )
 

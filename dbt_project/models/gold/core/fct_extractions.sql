@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='append',
     order_by='(letter_id, extraction_id)',
-    pre_hook="{{ delete_changed('letter_id') }}",
+    partition_by='cityHash64(letter_id) % 16',
+    pre_hook="{{ forget_changed('letter_id', changed_requests()) }}",
 ) }}
 
 with letters as (

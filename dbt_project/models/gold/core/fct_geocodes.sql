@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='append',
     order_by='(subject_id, geocode_id)',
-    pre_hook="{{ delete_changed('subject_id') }}",
+    partition_by='cityHash64(subject_id) % 16',
+    pre_hook="{{ forget_changed('subject_id', changed_requests()) }}",
 ) }}
 
 with geocodes as (

@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='append',
     order_by='request_id',
-    pre_hook="{{ delete_changed('request_id') }}",
+    partition_by='cityHash64(request_id) % 16',
+    pre_hook="{{ forget_changed('request_id', changed_requests()) }}",
 ) }}
 
 with requests as (

@@ -2,13 +2,14 @@
     materialized='incremental',
     incremental_strategy='append',
     order_by='upload_id',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where upload_id in ({{ changed_uploads() }}){% endif %}",
+    partition_by='cityHash64(upload_id) % 16',
+    pre_hook="{{ forget_changed('upload_id', changed_uploads()) }}",
 ) }}
 
 with uploads as (
 
     select * from {{ ref('stg_cartulary__uploads') }}
-    where upload_id in ({{ changed_uploads() }})
+    {% if is_incremental() %}where upload_id in ({{ changed_uploads() }}){% endif %}
 
 ),
 
@@ -20,7 +21,7 @@ loads as (
         argMax(landed_rows, (started_at, load_id)) as landed_rows,
         argMax(rejected_rows, (started_at, load_id)) as rejected_rows
     from {{ ref('stg_cartulary__loads') }}
-    where upload_id in ({{ changed_uploads() }})
+    {% if is_incremental() %}where upload_id in ({{ changed_uploads() }}){% endif %}
     group by upload_id
 
 ),
@@ -31,7 +32,7 @@ pages as (
         letter_id,
         arrayJoin(arrayDistinct(arrayMap(page -> page.1, pages))) as upload_id
     from {{ ref('stg_cartulary__letters') }}
-    where letter_id in (select changed.request_id from {{ ref('int_requests__changed') }} as changed)
+    {% if is_incremental() %}where letter_id in ({{ changed_requests() }}){% endif %}
 
 ),
 
@@ -41,7 +42,7 @@ states as (
         letter_id,
         cast(letter_state as String) as letter_state
     from {{ ref('fct_extractions') }}
-    where is_latest and letter_id in (select pages.letter_id from pages)
+    where is_latest {% if is_incremental() %}and letter_id in ({{ changed_requests() }}){% endif %}
 
 ),
 
