@@ -2,7 +2,7 @@
     materialized='dictionary',
     fields=[('shifted_polygons', 'Array(Array(Array(Tuple(Float64, Float64))))'), ('area_code', 'String')],
     primary_key='shifted_polygons',
-    layout='POLYGON(STORE_POLYGON_KEY_COLUMN 0)',
+    layout='POLYGON_INDEX_EACH(STORE_POLYGON_KEY_COLUMN 0)',
     lifetime='0',
     tags=['reference'],
 ) }}

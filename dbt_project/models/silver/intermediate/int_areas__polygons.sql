@@ -58,7 +58,7 @@ levelled as (
 
 ),
 
-final as (
+layered as (
 
     select
         area_code,
@@ -67,14 +67,45 @@ final as (
         polygons
     from levelled
 
+),
+
+-- The index keeps Float32: degrees counted from the map's own corner are exact to centimetres where those from Greenwich are to half a
+-- metre. Each layer lies one stride further east, so that no two layers touch.
+extent as (
+
+    select
+        min(point.1) as origin_longitude,
+        min(point.2) as origin_latitude,
+        2 * (max(point.1) - min(point.1)) + 0.001 as stride
+    from (
+        select arrayJoin(arrayFlatten(polygons)) as point
+        from levelled
+    )
+
+),
+
+final as (
+
+    select
+        layered.area_code as area_code,
+        layered.level as level,
+        layered.layer as layer,
+        layered.polygons as polygons,
+        extent.origin_longitude as origin_longitude,
+        extent.origin_latitude as origin_latitude,
+        extent.stride as stride,
+        arrayMap(
+            polygon -> arrayMap(
+                ring -> arrayMap(
+                    point -> (point.1 - extent.origin_longitude + extent.stride * layered.layer, point.2 - extent.origin_latitude), ring
+                ),
+                polygon
+            ),
+            layered.polygons
+        ) as shifted_polygons
+    from layered
+    cross join extent
+
 )
 
-select
-    area_code,
-    level,
-    layer,
-    polygons,
-    arrayMap(
-        polygon -> arrayMap(ring -> arrayMap(point -> (point.1 + 1000. * layer, point.2), ring), polygon), polygons
-    ) as shifted_polygons
-from final
+select * from final
