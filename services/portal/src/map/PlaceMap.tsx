@@ -17,16 +17,17 @@ export interface Point {
 interface PlaceMapProps {
   /** Where to look first: the best candidate or the machine's guess. */
   near: Point | null;
+  /** Addresses that it could be, drawn as rings. */
+  candidates: readonly { longitude: number | null; latitude: number | null }[];
   point: Point | null;
   onPoint: (point: Point) => void;
 }
 
-const AREAS_ONLY = ["areas"] as const;
-
-export function PlaceMap({ near, point, onPoint }: PlaceMapProps) {
+export function PlaceMap({ near, candidates, point, onPoint }: PlaceMapProps) {
   const host = useRef<HTMLDivElement>(null);
   const [town, setTown] = useState<TownMap | null>(null);
   const areas = useLoad("place-areas", async () => (await getFeatures("/v1/areas")).collection);
+  const facilities = useLoad("place-facilities", async () => (await getFeatures("/v1/facilities")).collection);
   const handle = useRef(onPoint);
   handle.current = onPoint;
 
@@ -44,7 +45,7 @@ export function PlaceMap({ near, point, onPoint }: PlaceMapProps) {
   useEffect(() => {
     if (!town || !areas.data) return;
     // Shown as plain land: coverage does not matter here.
-    town.set(AREAS_ONLY[0], { ...areas.data, features: areas.data.features.map((area) => ({ ...area, properties: { ...area.properties, coverage: 1 } })) });
+    town.set("areas", { ...areas.data, features: areas.data.features.map((area) => ({ ...area, properties: { ...area.properties, coverage: 1 } })) });
     const bounds = boundsOf(areas.data.features);
     if (!near && bounds) town.fit(bounds, 16);
   }, [town, areas.data, near]);
@@ -53,12 +54,19 @@ export function PlaceMap({ near, point, onPoint }: PlaceMapProps) {
     if (town && near) town.map.jumpTo({ center: [near.longitude, near.latitude], zoom: 13.5 });
   }, [town, near]);
 
+  // Streets are not known here: facilities and the candidates help to find one's way.
+  useEffect(() => town?.set("facilities", facilities.data ?? NO_FEATURES), [town, facilities.data]);
+
   useEffect(() => {
-    const features: GeoJSON.Feature[] = point
-      ? [{ type: "Feature", geometry: { type: "Point", coordinates: [point.longitude, point.latitude] }, properties: { request_id: "placed", state: "located", isChosen: true, ring: 0 } }]
-      : [];
-    town?.set("requests", point ? { type: "FeatureCollection", features } : NO_FEATURES);
-  }, [town, point]);
+    const mark = (longitude: number, latitude: number, state: string): GeoJSON.Feature => ({
+      type: "Feature",
+      geometry: { type: "Point", coordinates: [longitude, latitude] },
+      properties: { request_id: state, state, isChosen: true, ring: 0 },
+    });
+    const features = candidates.flatMap(({ longitude, latitude }) => (longitude !== null && latitude !== null ? [mark(longitude, latitude, "approximate")] : []));
+    if (point) features.push(mark(point.longitude, point.latitude, "located"));
+    town?.set("requests", { type: "FeatureCollection", features });
+  }, [town, candidates, point]);
 
   return (
     <div

@@ -182,7 +182,7 @@ export class TownMap {
   private placeLabels(): void {
     const boxes = this.labels.map(({ at, element, rank }) => {
       const { x, y } = this.map.project(at);
-      return { x, y, width: (element.textContent?.length ?? 0) * 7 + 6, height: 16, rank };
+      return { x, y, width: (element.textContent?.length ?? 0) * 7 + 14, height: 18, rank };
     });
     const kept = withoutOverlap(boxes);
     this.labels.forEach(({ element }, index) => element.classList.toggle("is-crowded", !kept.has(index)));

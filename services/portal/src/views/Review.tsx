@@ -225,7 +225,7 @@ function Desk({ item, position, onDecide, onGo }: DeskProps) {
                 <p className="hint" aria-live="polite">
                   {point ? t.review.placed(point.longitude, point.latitude) : t.review.placeHint}
                 </p>
-                <PlaceMap near={near} point={point} onPoint={setPoint} />
+                <PlaceMap near={near} candidates={item.candidates} point={point} onPoint={setPoint} />
               </>
             )}
           </div>
