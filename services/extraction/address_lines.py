@@ -122,15 +122,23 @@ def find_street(segment: str) -> StreetPart | None:
         found = _TRAILING.match(_digits_at_end(text))
     if found is None:
         return None
-    street, number = found["street"].strip(" .,:;-–'\"") + _dot(found["street"]), _clean_number(found["number"])
-    if len(plain(street)) < 2 or len(street.split()) > 7 or number.startswith("0") or share_of_words(street, "sentence_words") > 0.4:
-        return None
-    return StreetPart(street, number, is_street_like(street), is_guessed)
+    # An abbreviation keeps its dot.
+    street = found["street"].strip(" .,:;-–'\"") + ("." if found.string[found.end("street") :].startswith(".") else "")
+    number, certainty = _clean_number(found["number"]), is_street_like(street)
+    return StreetPart(street, number, certainty, is_guessed) if _is_plausible(street, number, certainty) else None
 
 
-def _dot(street: str) -> str:
-    """An abbreviation keeps its dot."""
-    return "." if re.search(r"str\.\s*$", street, re.IGNORECASE) else ""
+def _is_plausible(street: str, number: str, certainty: float) -> bool:
+    """Whether a name can be a street's: no sentence, no 'Flat 2', and with a capital where nothing else says street."""
+    words = plain(street).split()
+    return (
+        len("".join(words)) >= 2
+        and len(words) <= 8
+        and not number.startswith("0")
+        and not (len(words) == 1 and words[0] in vocabulary("unit_words"))
+        and (certainty > 0.3 or street[:1].isupper())
+        and share_of_words(street, "sentence_words") <= 0.4
+    )
 
 
 def _digits_at_end(text: str) -> str:

@@ -71,7 +71,7 @@ def dates_in(text: str) -> Iterator[date]:
         yield from _only(_checked(_year(year), _month(name), int(day)))
     for name, day, year in _MONTH_FIRST.findall(text):
         yield from _only(_checked(_year(year), _month(name), int(day)))
-    for day, _, month, year in _LOOKALIKE_DATE.findall(text):
+    for day, _, month, year in _LOOKALIKE_DATE.findall(_NUMERIC.sub(" ", text)):
         yield from _only(_checked(*(int(part.translate(_TO_DIGITS)) for part in (year, month, day))))
 
 

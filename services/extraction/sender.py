@@ -38,6 +38,7 @@ BODY = -1.8
 LATER_PAGE = -0.5
 GOOD = 2.4
 CLEAR = 0.9
+FOREIGN = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ def find_sender(letter: Outline, heights: Sequence[float]) -> SenderAddress | No
     second = others[0].weight if others else 0.0
     good = min(1.0, max(0.0, (best.weight - 0.6) / (GOOD - 0.6)))
     clear = min(1.0, max(0.0, 0.2 + 0.8 * (best.weight - second) / CLEAR))
-    return SenderAddress(block=best, score=round(good * clear, 4), others=others)
+    # An office's, a recipient's or a place named in the text stays doubtful even when it is the only address.
+    foreign = {"office", "recipient", "body"} & set(best.reasons) and not {"signed", "marked", "under_signature"} & set(best.reasons)
+    return SenderAddress(block=best, score=round(good * clear * (FOREIGN if foreign else 1.0), 4), others=others)
 
 
 def _place(block: AddressBlock, letter: Outline) -> int:

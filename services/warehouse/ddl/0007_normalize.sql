@@ -67,7 +67,7 @@ create or replace function streetStem {on_cluster} as (street_key) ->
 create or replace function ocrSkeleton {on_cluster} as (street_key) ->
     replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(
         translate(
-            replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(street_key, 'rn', 'm'), 'vv|ii', 'w'), 'cl|el', 'd'),
+            replaceRegexpAll(street_key, 'cl|el', 'd'),
             '01jtf7iacvwnrkb8qyp952',
             'olllllloeuuuuhhhggggsz'
         ),

@@ -89,8 +89,15 @@ compared as (
         normalizeStreet(if(matched_street = '', matched_city, matched_street)) as matched_key,
         length(streetStem(matched_key)) as stem_length,
         if(street_edits = 0, 0, least(street_edits, damerauLevenshteinDistance(ocrSkeleton(read_key), ocrSkeleton(matched_key)))) as unexplained_edits,
-        normalizePostcode(postcode) as read_postcode,
         normalizePostcode(matched_postcode) as known_postcode,
+        -- Letters where only digits can be: misread, and as good as not there.
+        if(
+            match(known_postcode, '^[0-9]+$') and match(normalizePostcode(postcode), '[^0-9]'), '', normalizePostcode(postcode)
+        ) as read_postcode,
+        -- Numbers and single letters in a name are never misreadings: Siedlung A is not Siedlung B, 11 November not 14 November.
+        replaceRegexpAll(matched_key, '[^0-9]', '') in ('', replaceRegexpAll(read_key, '[^0-9]', ''))
+        and arraySort(extractAll(concat(' ', replaceAll(normalizeText(street), ' ', '  '), ' '), ' [a-z] '))
+        = arraySort(extractAll(concat(' ', replaceAll(normalizeText(matched_street), ' ', '  '), ' '), ' [a-z] ')) as are_marks_equal,
         damerauLevenshteinDistance(read_postcode, known_postcode) as postcode_edits,
         street != '' and housenumber != '' and (postcode != '' or city != '') as is_schema_complete,
         precision = 'house' and is_housenumber_equal = 1 and address_id != '' as is_house_known,
@@ -104,7 +111,7 @@ compared as (
         ) as is_postcode_city_agreeing,
         multiIf(
             street_edits = 0, true,
-            stem_length < rules['short_stem'] or street_similarity < rules['min_street_similarity'], false,
+            not are_marks_equal or stem_length < rules['short_stem'] or street_similarity < rules['min_street_similarity'], false,
             stem_length < rules['long_stem'] and reader_score >= rules['sure_reader_score'], false,
             unexplained_edits <= if(stem_length >= rules['long_stem'], rules['max_unexplained_edits'], 0)
         ) as is_street_matching,
