@@ -5,6 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import DropTarget from "@uppy/drop-target";
 
 import { startFeed } from "./live/feed";
+import { waitingFor } from "./live/reducer";
 import { useLive } from "./live/store";
 import { Empty } from "./parts/parts";
 import { hrefOf, useRoute, type View, VIEWS } from "./route";
@@ -82,7 +83,7 @@ export function App() {
 }
 
 function Header({ view }: { view: View | null }) {
-  const waiting = useLive((state) => state.counts.review ?? 0);
+  const waiting = useLive(waitingFor);
   const connection = useLive((state) => state.connection);
   const label = { live: t.connection.live, connecting: t.connection.connecting, down: t.connection.down, ended: t.connection.down }[connection];
   return (

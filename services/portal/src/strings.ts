@@ -167,7 +167,7 @@ export const t = {
     placeTitle: "Place by hand",
     placeHint: "Click on the map, or move the map under the cross with the arrow keys and press Enter.",
     placed: (lon: number, lat: number) => `Placed at ${lat.toFixed(5)}, ${lon.toFixed(5)}`,
-    actions: { accept: "Accept as read", correct: "Save correction", place: "Save place", reject: "Reject", reopen: "Undo the decision" },
+    actions: { accept: "Accept", correct: "Save correction", place: "Save place", reject: "Reject", reopen: "Undo the decision" },
     done: { reopen: "The machine's word counts again.", accept: "Accepted.", correct: "Correction saved.", place: "Place saved.", reject: "Rejected." } as Record<string, string>,
     shortcuts: "Keyboard",
     keys: [

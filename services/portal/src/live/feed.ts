@@ -6,6 +6,19 @@ import { dispatch, snapshot } from "./store";
 
 const READINESS_EVERY_MS = 30_000;
 const RECENT = 200;
+const REVIEWS_DELAY_MS = 1500;
+
+let reviewTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Count the review queue soon; many events make one call. */
+function countReviewsSoon(): void {
+  reviewTimer ??= setTimeout(() => {
+    reviewTimer = undefined;
+    void get<Page<unknown>>("/v1/reviews?limit=1000")
+      .then((page) => dispatch({ type: "waiting", count: page.items.length }))
+      .catch(() => undefined); // the banner already speaks of a lost connection
+  }, REVIEWS_DELAY_MS);
+}
 
 async function refreshReadiness(): Promise<void> {
   try {
@@ -41,6 +54,7 @@ export function startFeed(): () => void {
       // What happened while nobody listened.
       void loadRecent();
       void refreshReadiness();
+      countReviewsSoon();
     };
     source.onerror = () => {
       if (snapshot().connection !== "ended") dispatch({ type: "connection", connection: "down" });
@@ -52,9 +66,15 @@ export function startFeed(): () => void {
     };
     const on = <T>(name: string, handle: (data: T) => void) =>
       source!.addEventListener(name, (message) => handle(JSON.parse((message as MessageEvent<string>).data) as T));
-    on<LetterEvent>("letter", (event) => dispatch({ type: "letter", event, now: Date.now() }));
+    on<LetterEvent>("letter", (event) => {
+      if (event.state === "review" || snapshot().entries.get(event.letter_id)?.state === "review") countReviewsSoon();
+      dispatch({ type: "letter", event, now: Date.now() });
+    });
     on<UploadEvent>("upload", (event) => dispatch({ type: "upload", event }));
-    on<SubmissionEvent>("submission", (event) => dispatch({ type: "submission", event, now: Date.now() }));
+    on<SubmissionEvent>("submission", (event) => {
+      countReviewsSoon();
+      dispatch({ type: "submission", event, now: Date.now() });
+    });
     on<Build>("build", (build) => dispatch({ type: "build", build }));
     on<Status>("status", (status) => dispatch({ type: "status", status }));
   }
@@ -66,6 +86,8 @@ export function startFeed(): () => void {
   return () => {
     source?.close();
     clearTimeout(retry);
+    clearTimeout(reviewTimer);
+    reviewTimer = undefined;
     clearInterval(readiness);
   };
 }

@@ -35,6 +35,8 @@ export type Connection = "connecting" | "live" | "down" | "ended";
 export interface LiveState {
   entries: ReadonlyMap<string, Entry>;
   counts: Readonly<Record<string, number>>;
+  /** Letters and typed requests in the review queue; null until the queue was counted. */
+  waiting: number | null;
   /** Work items not done yet, and what was given up. */
   outstanding: number;
   failed: Status["failed"];
@@ -60,6 +62,7 @@ export type Action =
   | { type: "build"; build: Build }
   | { type: "on_map"; ids: ReadonlySet<string> }
   | { type: "status"; status: Status }
+  | { type: "waiting"; count: number }
   | { type: "connection"; connection: Connection }
   | { type: "readiness"; readiness: Readiness };
 
@@ -69,6 +72,7 @@ export const MAX_ENTRIES = 2000;
 export const EMPTY: LiveState = {
   entries: new Map(),
   counts: {},
+  waiting: null,
   outstanding: 0,
   failed: [],
   build: null,
@@ -281,12 +285,17 @@ export function reduce(state: LiveState, action: Action): LiveState {
       return markOnMap(state, action.ids);
     case "status":
       return statusHeard(state, action.status);
+    case "waiting":
+      return state.waiting === action.count ? state : { ...state, waiting: action.count };
     case "connection":
       return state.connection === action.connection ? state : { ...state, connection: action.connection };
     case "readiness":
       return { ...state, readiness: action.readiness };
   }
 }
+
+/** How much waits for a person; before the queue was counted at least the letters. */
+export const waitingFor = (state: LiveState): number => state.waiting ?? state.counts.review ?? 0;
 
 /** Newest arrivals first. */
 export function arrivals(state: LiveState): Entry[] {

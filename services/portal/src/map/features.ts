@@ -68,7 +68,7 @@ export function requestFeatures(gold: GeoJSON.FeatureCollection, entries: Iterab
 }
 
 /** Until the build computes the real radius: rough ones, so that the ring is there from the first moment. */
-const UNCERTAINTY_M: Record<string, number> = { street: 250, postcode: 1500, city: 2000 };
+const UNCERTAINTY_M: Record<string, number> = { street: 150, postcode: 500, city: 700 };
 
 function point(coordinates: GeoJSON.Position, properties: Record<string, unknown>): GeoJSON.Feature {
   const uncertainty = typeof properties.uncertainty_m === "number" ? properties.uncertainty_m : 0;

@@ -3,7 +3,7 @@
 import { type CSSProperties, useMemo, useState } from "react";
 
 import { count, moment, percent, sentence } from "../format";
-import { arrivals, type Entry, isPlaced, progressOf, STEPS } from "../live/reducer";
+import { arrivals, type Entry, isPlaced, progressOf, STEPS, waitingFor } from "../live/reducer";
 import { useLive } from "../live/store";
 import type { Hit } from "../map/townMap";
 import { hrefOf } from "../route";
@@ -16,6 +16,7 @@ const SHOWN = 120;
 export function Arrivals({ uploader, onHit }: { uploader: Uploader; onHit: (hit: Hit) => void }) {
   const entries = useLive((state) => state.entries);
   const counts = useLive((state) => state.counts);
+  const waiting = useLive(waitingFor);
   const outstanding = useLive((state) => state.outstanding);
   const lines = useMemo(() => arrivals({ entries } as Parameters<typeof arrivals>[0]), [entries]);
   const [filter, setFilter] = useState<string | null>(null);
@@ -25,7 +26,7 @@ export function Arrivals({ uploader, onHit }: { uploader: Uploader; onHit: (hit:
     ["read", read],
     ["located", counts.located ?? 0],
     ["approximate", counts.approximate ?? 0],
-    ["review", counts.review ?? 0],
+    ["review", waiting],
   ] as const;
 
   return (

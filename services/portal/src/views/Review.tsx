@@ -5,7 +5,8 @@ import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } fro
 import { get, getAll, post, Problem } from "../api/client";
 import type { Correction, ReviewItem } from "../api/types";
 import { moment, sentence } from "../format";
-import { useLive } from "../live/store";
+import { waitingFor } from "../live/reducer";
+import { dispatch, useLive } from "../live/store";
 import { PlaceMap, type Point } from "../map/PlaceMap";
 import { Empty, Loading, ProblemNote } from "../parts/parts";
 import { hrefOf } from "../route";
@@ -15,16 +16,20 @@ import { changedFields, type Fields, fieldsOf, keyAction, shown } from "./review
 import { Scan } from "./Scan";
 
 export function Review({ id }: { id: string | null }) {
-  const waiting = useLive((state) => state.counts.review ?? 0);
+  const waiting = useLive(waitingFor);
   // A new letter in review changes the count: the queue is asked for again, what is being edited stays.
   const queue = useLoad(`reviews:${waiting}`, async () => (await getAll<ReviewItem>("/v1/reviews", 1)).items);
-  const kept = useRef<ReviewItem[]>([]);
+  useEffect(() => {
+    if (queue.data) dispatch({ type: "waiting", count: queue.data.length });
+  }, [queue.data]);
+  const kept = useRef<ReviewItem[] | null>(null);
   if (queue.data) kept.current = queue.data;
+  const known = kept.current ?? [];
   const [decided, setDecided] = useState<ReadonlySet<string>>(new Set());
   const [message, setMessage] = useState("");
-  const waitingItems = kept.current.filter((item) => !decided.has(item.subject_id));
+  const waitingItems = known.filter((item) => !decided.has(item.subject_id));
   // A letter that does not wait can be decided again: from its page, by its address.
-  const isElsewhere = Boolean(id) && Boolean(queue.data) && !kept.current.some((item) => item.subject_id === id);
+  const isElsewhere = Boolean(id) && kept.current !== null && !known.some((item) => item.subject_id === id);
   const single = useLoad(`review:${isElsewhere ? id : ""}`, () => (isElsewhere && id ? get<ReviewItem>(`/v1/reviews/${encodeURIComponent(id)}`) : Promise.resolve(null)));
   const items = isElsewhere && single.data && !decided.has(single.data.subject_id) ? [single.data, ...waitingItems] : waitingItems;
   const index = Math.max(
@@ -32,6 +37,11 @@ export function Review({ id }: { id: string | null }) {
     items.findIndex((item) => item.subject_id === id),
   );
   const item = isElsewhere && single.isLoading ? undefined : items[index];
+
+  // What is on the desk stays there when others arrive: from now on it is named in the address.
+  useEffect(() => {
+    if (!id && item) location.replace(hrefOf("review", item.subject_id));
+  }, [id, item]);
 
   const go = useCallback(
     (step: number) => {
@@ -46,11 +56,12 @@ export function Review({ id }: { id: string | null }) {
       if (!item) return;
       await post(`/v1/reviews/${encodeURIComponent(item.subject_id)}/corrections`, correction);
       setMessage(t.review.done[correction.action] ?? "");
+      if (correction.action !== "reopen") dispatch({ type: "waiting", count: Math.max(0, waitingItems.filter((other) => other !== item).length) });
       const next = items[index + 1] ?? items[index - 1];
       setDecided((old) => new Set(old).add(item.subject_id));
       location.hash = hrefOf("review", next?.subject_id);
     },
-    [item, items, index],
+    [item, items, waitingItems, index],
   );
 
   return (
