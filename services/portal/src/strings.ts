@@ -261,6 +261,7 @@ export const t = {
     review: "To review",
     precision: "Precision",
     answers: "Answers",
+    ofAnswers: "Share",
     similarity: "Likeness",
     geocoder: "Looked up in",
   },

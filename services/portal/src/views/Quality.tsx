@@ -87,7 +87,7 @@ export function Quality() {
         </Part>
         <Part title={t.quality.geocoding} loaded={geocoding}>
           {(rows) => (
-            <Table heads={[t.quality.precision, t.quality.geocoder, [t.quality.answers], t.quality.share, [t.quality.similarity]]}>
+            <Table heads={[t.quality.precision, t.quality.geocoder, [t.quality.answers], t.quality.ofAnswers, [t.quality.similarity]]}>
               {rows.map((row) => (
                 <tr key={`${row.geocoder}:${row.precision}`}>
                   <th scope="row">{t.precision[row.precision] ?? row.precision}</th>
