@@ -17,7 +17,7 @@ from services.contracts import DatasetContract
 from services.tabular.base import Column, Mapping, Progress, Reading, batch_table
 from services.tabular.dialect import Dialect, connect
 from services.tabular.geometry import read_polygons
-from services.tabular.records import OPEN_QUOTE, Frame, Quoting, frames
+from services.tabular.records import OPEN_QUOTE, Frame, Quoting, frames, joined
 
 REASONS = {
     "MISSING COLUMNS": "has {found} fields instead of {expected}",
@@ -26,6 +26,8 @@ REASONS = {
 }
 UNREADABLE = "cannot be split into fields"
 MIN_LINE_SIZE = 1 << 21
+# Single records from all over the file are read so many at a time.
+WANTED_AT_ONCE = 20_000
 Wanted = Callable[[int, int], Sequence[int]]
 
 
@@ -62,13 +64,19 @@ class CsvReader:
         self.reading.received = 0
         quoting = Quoting(self._dialect.delimiter, self._dialect.quote, self._dialect.escape)
         total = self._path.stat().st_size
+        pending: Frame | None = None
         with connect() as duck, tempfile.TemporaryDirectory() as folder:
+            block = Path(folder) / "block.csv"
             for frame in frames(self._path, quoting, self._dialect.skip_lines):
                 self.reading.received += len(frame.ends)
                 part = frame if wanted is None else _part(frame, wanted)
-                if len(part.ends):
-                    yield self._read(part, duck, Path(folder) / "block.csv")
+                pending = part if pending is None else joined(pending, part)
+                if wanted is None or len(pending.ends) >= WANTED_AT_ONCE:
+                    yield self._read(pending, duck, block)
+                    pending = None
                 progress(frame.offset, total)
+            if pending is not None and len(pending.ends):
+                yield self._read(pending, duck, block)
         if self._repaired:
             self.reading.warnings.append(f"polygons that crossed themselves and were repaired: {self._repaired}")
 

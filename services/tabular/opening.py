@@ -35,10 +35,15 @@ class CsvFile:
     encoding: str
     dialect: Dialect
 
+    @property
+    def has_mark(self) -> bool:
+        """Whether a byte order mark stands before the first field."""
+        return self.encoding == UTF8_WITH_MARK
+
     def is_clean(self, seen: Scan) -> bool:
         """Whether ClickHouse's own reader, if it reads the file without an error, saw the same rows as the careful one would."""
         doubled = (self.dialect.quote, self.dialect.escape) == ('"', '"')
-        return seen.is_clean and self.dialect.field_count > 1 and (seen.quote_count == 0 or doubled)
+        return seen.is_clean and (seen.quote_count == 0 or doubled)
 
 
 def file_format(path: Path) -> str:
@@ -81,7 +86,9 @@ def looks_clean(path: Path) -> bool:
 
 def open_quickly(path: Path, contract: DatasetContract) -> tuple[CsvReader, CsvFile]:
     """Of a file that looks clean: the dialect from its beginning, without reading the rest."""
-    file = CsvFile(path, UTF8, find_dialect(path, [contract]))
+    with path.open("rb") as opened:
+        has_mark = opened.read(3) == b"\xef\xbb\xbf"
+    file = CsvFile(path, UTF8_WITH_MARK if has_mark else UTF8, find_dialect(path, [contract]))
     return _reader(file, contract), file
 
 

@@ -47,6 +47,18 @@ class Frame:
         return self.blob[(self.ends[position - 1] if position else 0) : self.ends[position] - 1]
 
 
+def joined(first: Frame, second: Frame) -> Frame:
+    """Two frames of one file as one."""
+    return Frame(
+        blob=first.blob + second.blob,
+        ends=np.concatenate([first.ends, second.ends + len(first.blob)]),
+        numbers=np.concatenate([first.numbers, second.numbers]),
+        lines=np.concatenate([first.lines, second.lines]),
+        objections=first.objections | {len(first.ends) + position: reason for position, reason in second.objections.items()},
+        offset=second.offset,
+    )
+
+
 class Quoting:
     """Says of a line whether its quoted fields are closed, for one dialect."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from services.contracts import DatasetContract
@@ -38,11 +38,11 @@ UNCLEAN = ("CANNOT_PARSE", "INCORRECT_DATA", "CANNOT_READ", "UNEXPECTED_END", "T
 
 @dataclass(frozen=True)
 class CleanCsv:
-    """A clean CSV file as ClickHouse itself reads it: `fields` has, per column of the contract, its place from 0, or None."""
+    """A clean CSV file as ClickHouse reads it: nothing above the header; `fields` has each column's place from 0, or None."""
 
     path: Path
     delimiter: str
-    skip_lines: int
+    has_header: bool
     field_count: int
     fields: Mapping[str, int | None]
     has_decimal_comma: bool = False
@@ -83,9 +83,15 @@ class Landing:
             condition=fitness.surely_fits(self._contract, values),
         )
         structure = ", ".join(f"c{index} String" for index in range(csv.field_count))
-        settings = {**CSV_SETTINGS, "format_csv_delimiter": csv.delimiter, "input_format_csv_skip_first_lines": csv.skip_lines}
+        settings = {**CSV_SETTINGS, "format_csv_delimiter": csv.delimiter}
+        parameters = {
+            "load_id": load_id,
+            "path": str(csv.path.resolve()),
+            "structure": structure,
+            "header_rows": int(csv.has_header),
+        }
         try:
-            self._warehouse.command(sql, {"load_id": load_id, "path": str(csv.path.resolve()), "structure": structure}, settings)
+            self._warehouse.command(sql, parameters, settings)
         except WarehouseError as error:
             if any(sign in str(error) for sign in UNCLEAN):
                 return False
@@ -113,6 +119,12 @@ class Landing:
         """Take the load's table of incoming batches away."""
         self._warehouse.command(f"drop table if exists bronze.incoming_{load_id} {self._on_cluster} sync")
 
+    def has_every_row(self, load_id: str, received: int) -> bool:
+        """Whether the numbers of landed and rejected rows are 1 to `received`, each once, as far as count, ends and sum can tell."""
+        row = self._warehouse.query(statement("number_range", table=self._table), {"load_id": load_id})[0]
+        is_range = (row["first"], row["last"]) == ((1, received) if received else (0, 0))
+        return is_range and (int(row["rows"]), int(row["total"])) == (received, received * (received + 1) // 2)
+
     def count(self, load_id: str) -> int:
         """Rows landed under the load."""
         return int(self._warehouse.scalar(statement("count_landed", table=self._table), {"load_id": load_id}))
@@ -127,8 +139,8 @@ class Landing:
         if int(self._warehouse.scalar(statement("count_between", table=self._table), parameters)) == end - first:
             return []
         rows = self._warehouse.query_arrow(statement("numbers_between", table=self._table), parameters)
-        present = [first - 1, *(int(number) for number in rows.column(0).to_numpy()), end]
-        return [number for before, after in pairwise(present) for number in range(before + 1, after)]
+        missing: list[int] = np.setdiff1d(np.arange(first, end, dtype=np.uint64), rows.column(0).to_numpy(), assume_unique=True).tolist()
+        return missing
 
     def duplicate_keys(self, load_id: str) -> int:
         """Rows whose natural key comes again later in the load; estimated, and 0 below 2 %, where counting would not fit in memory."""

@@ -21,6 +21,7 @@ from services.errors import ContractError, NotFoundError, WarehouseError
 from services.object_store.local import LocalObjectStore
 from services.settings import Settings
 from services.state.state import State
+from services.warehouse import landing as landing_module
 from services.warehouse.client import Warehouse
 from services.warehouse.landing import Landing
 
@@ -173,6 +174,28 @@ def test_both_ways_of_reading_agree(loader: Loader, name: str, monkeypatch: pyte
     assert loader.numbers(careful) == loader.numbers(quick)
     assert loader.rejected(careful.load_id) == loader.rejected(quick.load_id)
     assert (careful.received, careful.unknown_columns) == (quick.received, quick.unknown_columns)
+
+
+@pytest.mark.parametrize("is_quoted", [False, True])
+def test_a_long_file_with_some_bad_rows_is_read_by_clickhouse_and_the_careful_reader_together(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch, is_quoted: bool
+) -> None:
+    monkeypatch.setattr(landing_module, "CSV_SETTINGS", {**landing_module.CSV_SETTINGS, "min_chunk_bytes_for_parallel_parsing": 20_000})
+    monkeypatch.setattr("services.tabular.records.BLOCK_BYTES", 50_000)
+    street = '"Weg\nhinten"' if is_quoted else "Weg"
+    lines = [f"A{number},{street},1,1,X,{'x' if number % 500 == 7 else 12.5},51" for number in range(1, 10_001)]
+    content = HEADER + "\n".join(lines) + "\n"
+    quick = loader.load(content)
+    assert (quick.received, quick.landed, quick.rejected) == (10_000, 9980, 20)
+    assert all(row[0] == f"A{number}" for row, number in zip(loader.rows(quick), loader.numbers(quick), strict=True))
+    assert [(row, line) for row, line, *_ in loader.rejected(quick.load_id)][:2] == (
+        [(7, 14), (507, 1014)] if is_quoted else [(7, 8), (507, 508)]
+    )
+    loader.warehouse.command("truncate table bronze.loads")
+    monkeypatch.setattr(load_module, "looks_clean", lambda path: False)
+    careful = loader.load(content)
+    assert loader.rejected(careful.load_id) == loader.rejected(quick.load_id)
+    assert loader.rows(careful) == loader.rows(quick)
 
 
 def test_clean_files_are_read_by_clickhouse_itself(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
