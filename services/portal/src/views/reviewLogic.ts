@@ -1,7 +1,6 @@
 /** The review desk without its screen: which fields changed, which key means what. */
 
-import type { Candidate, Correction, ExtractionFields } from "../api/types";
-import { address } from "../format";
+import type { Correction, ExtractionFields } from "../api/types";
 
 export const FIELD_NAMES = ["sender_name", "street", "housenumber", "postcode", "city", "letter_date", "facility_kind"] as const;
 export type Fields = Record<(typeof FIELD_NAMES)[number], string>;
@@ -22,8 +21,6 @@ export function changedFields(before: Fields, after: Fields): Partial<Correction
   // "" empties what was read; a date cannot be emptied, and what was empty before needs no word.
   return Object.fromEntries(sent.filter(([name, value]) => value !== "" || (before[name] !== "" && name !== "letter_date"))) as Partial<Correction>;
 }
-
-export const shown = (candidate: Candidate): string => address(candidate);
 
 export type KeyAction = { name: "next" | "previous" | "accept" | "correct" | "reject" | "edit" | "place" | "zoom" | "help" | "leave" } | { name: "pick"; index: number };
 
