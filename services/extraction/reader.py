@@ -19,6 +19,7 @@ from services.extraction.preparation import even_light
 FIND_SIDE = 1280
 # Below this mean score the page may lie on its side or head (upright pages: .90 and more, upside down: about .72).
 PROBE_SCORE = 0.85
+PROBE_LINES = 5
 _MIN_LINE_SCORE = 0.5
 _CROP_HEIGHT = 64
 # Cuts of one line as (margin in heights at the sides, above and below, stretch): tight and stretched cuts read hand-like fonts
@@ -121,15 +122,25 @@ class LineReader:
         return PageReading(lines=lines, quads=tuple(item[0] for item in kept), page=image, clean=clean, rotation=rotation)
 
     def read(self, image: Pixels, number: int) -> PageReading:
-        """Read a page; when it reads badly, try it turned, and keep the way that reads best."""
-        best = self.read_upright(image, number)
-        if best.lines and best.mean_score >= PROBE_SCORE and not _stands_on_side(best.quads):
-            return best
-        for rotation in (180, 90, 270):
-            other = self.read_upright(turn(image, rotation), number, rotation)
-            if _worth(other) > _worth(best):
-                best = other
-        return best
+        """Read a page; when it reads badly, find out from a few lines how it lies, and read it that way if that is better."""
+        first = self.read_upright(image, number)
+        on_side = _stands_on_side(first.quads)
+        if not first.lines or (first.mean_score >= PROBE_SCORE and not on_side):
+            return first
+        rotation = self._probe(first, (90, 270) if on_side else (0, 180))
+        if rotation == 0:
+            return first
+        other = self.read_upright(turn(image, rotation), number, rotation)
+        return other if _worth(other) > _worth(first) else first
+
+    def _probe(self, reading: PageReading, rotations: Sequence[int]) -> int:
+        """The rotation in which the longest lines read best: a few lines cost a twentieth of the page."""
+        longest = sorted(reading.quads, key=lambda quad: -float(np.ptp(quad, axis=0).max()))[:PROBE_LINES]
+        scores = {}
+        for rotation in rotations:
+            read = self.recognize([turn(_box_of(reading.clean, quad), rotation) for quad in longest])
+            scores[rotation] = sum(len(text) * score**2 for text, score, _ in read)
+        return max(scores, key=lambda rotation: scores[rotation])
 
     def read_again(self, reading: PageReading, indices: Sequence[int], cuts: Sequence[tuple[float, float, float]]) -> list[list[Line]]:
         """Read some lines again, cut in other ways, every second time from the page as it came; one list per line."""
@@ -142,6 +153,13 @@ class LineReader:
             part = read[position * len(cuts) : (position + 1) * len(cuts)]
             answers.append([_replaced(first, text, score, scores) for text, score, scores in part])
         return answers
+
+
+def _box_of(image: Pixels, quad: Quad) -> Pixels:
+    """The upright box around a line's corners."""
+    left, top = np.maximum(quad.min(axis=0), 0).astype(int)
+    right, bottom = np.ceil(quad.max(axis=0)).astype(int)
+    return image[top : max(bottom, top + 8), left : max(right, left + 8)]
 
 
 def _replaced(line: Line, text: str, score: float, scores: tuple[float, ...]) -> Line:
