@@ -9,8 +9,7 @@
   largest possible distance of the best pair, so the true nearest facility is never dropped; what is left at the end are the
   rings of a few cells around each point, whose facilities are measured one by one. Of several nearest the lowest facility_id counts.
 
-  greatCircleDistance is wrong by up to 0.00014 of the distance (measured against the haversine formula): both bounds are
-  widened by 0.0005 and a metre.
+  Both bounds are widened by a millionth and by a metre, far more than what rounding can do.
 -#}
 {% macro nearest_facilities(points, key, has_kind=false) %}
 {%- set resolutions = [0, 2, 4, 6, 8] -%}
@@ -81,8 +80,8 @@ bounded_{{ resolution }} as (
     select
         cell,
         facility_kind,
-        groupArray((facility_cell, distance_km * 0.9995 - doubt_km)) as rings,
-        min(distance_km * 1.0005 + doubt_km) as reach_km
+        groupArray((facility_cell, distance_km * 0.999999 - doubt_km)) as rings,
+        min(distance_km * 1.000001 + doubt_km) as reach_km
     from compared_{{ resolution }}
     group by cell, facility_kind
 

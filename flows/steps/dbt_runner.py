@@ -90,22 +90,18 @@ class DbtRunner:
             DbtRunner._project = Project(result.result, digest)
         return DbtRunner._project
 
-    def build(self, project: Project, select: Sequence[str], *, full_refresh: bool, unit_tests: bool = False) -> BuildOutcome:
-        """Build and test these models, all when none is named; unit tests need no data and run in the project's own tests."""
-        arguments = ["build", *self._options()]
+    def build(self, project: Project, select: Sequence[str], *, full_refresh: bool) -> BuildOutcome:
+        """Build these models, all when none is named, and test each as soon as it is there; formulas are not tested (`check_formulas`)."""
+        arguments = ["build", *self._options(), "--exclude-resource-type", "unit_test"]
         if select:
             arguments += ["--select", *select]
         if full_refresh:
             arguments.append("--full-refresh")
-        if not unit_tests:
-            arguments += ["--exclude-resource-type", "unit_test"]
-        result = self._invoke(arguments, project.manifest)
-        runs = list(getattr(result.result, "results", None) or [])
-        failures = tuple(_failure(run) for run in runs if str(run.status) in FAILED)
-        if not result.success and not failures:
-            failures = (str(result.exception or "dbt gave no reason"),)
-        models = sum(run.node.resource_type in {"model", "seed"} for run in runs)
-        return BuildOutcome(models, len(runs) - models, failures)
+        return _outcome(self._invoke(arguments, project.manifest))
+
+    def check_formulas(self, project: Project) -> BuildOutcome:
+        """Run the models' unit tests, which need the tables but none of their rows."""
+        return _outcome(self._invoke(["test", *self._options(), "--select", "test_type:unit"], project.manifest))
 
     def _options(self) -> list[str]:
         directories = ["--project-dir", str(self.project_dir), "--profiles-dir", str(self.project_dir)]
@@ -117,6 +113,15 @@ class DbtRunner:
         self._work_dir.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(io.StringIO()):
             return dbtRunner(manifest=manifest).invoke(arguments)
+
+
+def _outcome(result: Any) -> BuildOutcome:
+    runs = list(getattr(result.result, "results", None) or [])
+    failures = tuple(_failure(run) for run in runs if str(run.status) in FAILED)
+    if not result.success and not failures:
+        failures = (str(result.exception or "dbt gave no reason"),)
+    models = sum(run.node.resource_type in {"model", "seed"} for run in runs)
+    return BuildOutcome(models, len(runs) - models, failures)
 
 
 def _failure(run: Any) -> str:

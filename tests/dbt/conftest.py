@@ -1,0 +1,28 @@
+"""A warehouse and a writer of bronze rows for tests of the models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from dbt_support import Bronze, bare_services  # noqa: E402
+
+from services.settings import Settings  # noqa: E402
+from services.warehouse.client import Warehouse  # noqa: E402
+
+
+@pytest.fixture
+def platform(clean_warehouse: Warehouse, settings: Settings) -> Any:
+    """What a build needs of the services, on an empty warehouse."""
+    return bare_services(clean_warehouse, settings)
+
+
+@pytest.fixture
+def bronze(clean_warehouse: Warehouse) -> Bronze:
+    """Writes bronze rows."""
+    return Bronze(clean_warehouse)

@@ -1,0 +1,105 @@
+"""A red build leaves gold as it was and says why; a build that died in the middle of publishing is finished."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt_support import Bronze, gold_content
+
+from flows.steps import gold
+from flows.steps.transform import needs_build, repair_gold, transform
+from services.errors import PublishError
+
+WORKER = Path(__file__).with_name("build_worker.py")
+
+
+def test_red_build_leaves_gold_untouched_and_says_why(platform: Any, bronze: Bronze, now: datetime) -> None:
+    bronze.town()
+    bronze.located_letter()
+    transform(platform, now=now)
+    before = gold_content(platform.warehouse)
+
+    letter = bronze.letter()
+    bronze.read(letter, outcome="guessed")
+    with pytest.raises(PublishError, match=r"fct_extractions.*Got 1 result") as error:
+        transform(platform, now=now)
+    assert "gold is as it was" in str(error.value)
+    assert gold_content(platform.warehouse) == before
+    newest = platform.warehouse.query("select generation, state, message from gold.builds order by generation desc limit 1")[0]
+    assert newest["state"] == "failed" and "fct_extractions" in newest["message"]
+    assert needs_build(platform)
+
+
+def test_what_a_red_build_saw_is_not_forgotten(platform: Any, bronze: Bronze, now: datetime) -> None:
+    bronze.town()
+    transform(platform, now=now)
+    letter = bronze.located_letter()
+    bad = bronze.letter()
+    bronze.read(bad, outcome="guessed")
+    with pytest.raises(PublishError):
+        transform(platform, now=now)
+    bronze.read(bad)
+    platform.warehouse.command("alter table bronze.extractions delete where outcome = 'guessed'", settings={"mutations_sync": 1})
+    transform(platform, now=now)
+    assert letter in {row["request_id"] for row in platform.warehouse.query("select request_id from gold.fct_requests")}
+
+
+def test_half_exchanged_gold_is_finished(platform: Any, bronze: Bronze, now: datetime) -> None:
+    bronze.town()
+    bronze.located_letter()
+    transform(platform, now=now)
+    expected = gold_content(platform.warehouse)
+    warehouse = platform.warehouse
+    names = sorted(expected)
+    # As if the process had died after the first of the exchanges: the journal says publishing, one table is there already.
+    gold.clone_gold(warehouse, names)
+    for name in names:
+        warehouse.command(f"truncate table gold.{name}")
+    published = gold.journal(warehouse)[0]
+    uuids = gold.table_uuids(warehouse, "gold_next")
+    dead = replace(published, generation=published.generation + 1, state="publishing", tables={name: uuids[name] for name in names})
+    gold.write_journal(warehouse, dead, changed_after=now)
+    gold.exchange(warehouse, {names[0]: uuids[names[0]]})
+    assert gold_content(warehouse) != expected
+    assert needs_build(platform)
+
+    assert repair_gold(warehouse)
+    assert gold_content(warehouse) == expected
+    assert not repair_gold(warehouse)
+    assert [row["state"] for row in warehouse.query("select state from gold.builds order by generation")] == ["published", "published"]
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_run_again(tmp_path: Path) -> None:
+    """kill -9 before, during and after the build of a child process; the build after it gives what an undisturbed one gives."""
+    for fraction in (0.15, 0.5, 0.9):
+        _kill_at(tmp_path / "killed", fraction)
+    killed = _run(tmp_path / "killed")
+    undisturbed = _run(tmp_path / "undisturbed")
+    assert killed == undisturbed
+    assert "fct_requests" in killed
+
+
+def _kill_at(directory: Path, fraction: float) -> None:
+    child = subprocess.Popen([sys.executable, str(WORKER), str(directory)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline().startswith("building")
+    time.sleep(8 * fraction)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait(timeout=60)
+    child.stdout.close()
+
+
+def _run(directory: Path) -> str:
+    done = subprocess.run([sys.executable, str(WORKER), str(directory)], capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("building\n", 1)[1]
