@@ -10,10 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dbt_support import Bronze, bare_services  # noqa: E402
+from dbt_support import Bronze, bare_services
 
-from services.settings import Settings  # noqa: E402
-from services.warehouse.client import Warehouse  # noqa: E402
+from services.settings import Settings
+from services.warehouse.client import Warehouse
 
 
 @pytest.fixture
