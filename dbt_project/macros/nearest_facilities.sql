@@ -7,7 +7,8 @@
   triangle inequality the distance between a point and a facility differs from that of the two centres by at most the sum of
   both radii. Going down from resolution 0 to 8, a pair of cells is kept only while its smallest possible distance does not exceed the
   largest possible distance of the best pair, so the true nearest facility is never dropped; what is left at the end are the
-  rings of a few cells around each point, whose facilities are measured one by one. Of several nearest the lowest facility_id counts.
+  rings of a few cells around each point, whose facilities are measured one by one. Distances are kept to the millimetre; of several nearest the lowest facility_id
+  counts.
 
   Both bounds are widened by a millionth and by a metre, far more than what rounding can do.
 -#}
@@ -103,7 +104,7 @@ measured as (
         points.{{ key }} as {{ key }},
         kept.facility_kind as facility_kind,
         facilities.facility_id as facility_id,
-        {{ great_circle_km('points.point_longitude', 'points.point_latitude', 'facilities.facility_longitude', 'facilities.facility_latitude') }} as distance_km
+        round({{ great_circle_km('points.point_longitude', 'points.point_latitude', 'facilities.facility_longitude', 'facilities.facility_latitude') }}, 6) as distance_km
     from kept_8 as kept
     inner join points on kept.cell = points.cell_8{{ ' and kept.facility_kind = points.facility_kind' if has_kind }}
     inner join facilities on kept.facility_cell = facilities.cell_8 and kept.facility_kind = facilities.facility_kind

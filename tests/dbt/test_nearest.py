@@ -57,7 +57,7 @@ def test_rings_find_what_brute_force_finds(platform: Any, bronze: Bronze, now: d
         expected = warehouse.query(
             "select address_id, facility_kind, argMin((facility_id, distance_km), (distance_km, facility_id)) as nearest from ("
             "select p.address_id as address_id, f.facility_kind as facility_kind, f.facility_id as facility_id, "
-            "h3PointDistKm(p.latitude, p.longitude, assumeNotNull(f.latitude), assumeNotNull(f.longitude)) as distance_km "
+            "round(h3PointDistKm(p.latitude, p.longitude, assumeNotNull(f.latitude), assumeNotNull(f.longitude)), 6) as distance_km "
             "from silver.int_address_points__located as p cross join silver.stg_facilities__facilities as f) group by all"
         )
         assert len(found) == len(expected) == len(houses) * len({kind for kind, _ in known})

@@ -15,25 +15,28 @@ cells_{{ resolution }} as (
 
     select
         if(
-            request_count < 5 and h3GetResolution(cell) = {{ resolution + 1 }}, h3ToParent(cell, {{ resolution }}), cell
-        ) as merged_cell,
-        sum(request_count) as merged_count
-    from {% if loop.first %}cells_9{% else %}(select merged_cell as cell, merged_count as request_count from cells_{{ resolution + 1 }}){% endif %}
-    group by merged_cell
+            finer.request_count < 5 and h3GetResolution(finer.cell) = {{ resolution + 1 }},
+            h3ToParent(finer.cell, {{ resolution }}),
+            finer.cell
+        ) as cell,
+        sum(finer.request_count) as request_count
+    from cells_{{ resolution + 1 }} as finer
+    group by cell
 
 ),
 {% endfor %}
 final as (
 
     select
-        cast(h3ToString(merged_cell) as String) as h3_cell,
-        cast(h3GetResolution(merged_cell) as UInt8) as resolution,
-        cast(h3ToGeo(merged_cell).2 as Float64) as longitude,
-        cast(h3ToGeo(merged_cell).1 as Float64) as latitude,
-        cast(merged_count as UInt64) as request_count
+        h3ToGeo(cell) as centre,
+        cast(h3ToString(cell) as String) as h3_cell,
+        cast(h3GetResolution(cell) as UInt8) as resolution,
+        cast(centre.2 as Float64) as longitude,
+        cast(centre.1 as Float64) as latitude,
+        cast(request_count as UInt64) as request_count
     from cells_3
-    where merged_count >= 5
+    where cells_3.request_count >= 5
 
 )
 
-select * from final
+select * except (centre) from final

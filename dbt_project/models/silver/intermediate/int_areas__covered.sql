@@ -43,7 +43,7 @@ reached as (
         points.area_code as area_code,
         nearest.facility_kind as facility_kind,
         countIf(nearest.distance_km <= kinds.distance_km) as covered_address_point_count,
-        quantileExact(0.5)(nearest.distance_km) as median_distance_km
+        quantileExact(nearest.distance_km) as median_distance_km
     from nearest
     inner join points on nearest.address_id = points.address_id
     inner join kinds on nearest.facility_kind = kinds.facility_kind

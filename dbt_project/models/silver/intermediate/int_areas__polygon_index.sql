@@ -7,5 +7,8 @@
     tags=['reference'],
 ) }}
 
--- noqa: disable=ST06
-select shifted_polygons, area_code from {{ ref('int_areas__polygons') }} where notEmpty(shifted_polygons)
+select
+    shifted_polygons,
+    area_code
+from {{ ref('int_areas__polygons') }}
+where notEmpty(shifted_polygons)

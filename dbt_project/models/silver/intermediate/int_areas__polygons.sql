@@ -80,7 +80,7 @@ extent as (
     from (
         select arrayJoin(arrayFlatten(polygons)) as point
         from levelled
-    )
+    ) as corners
 
 ),
 
