@@ -32,6 +32,7 @@ def run(size_mb: int = 1000) -> dict[str, Any]:
             for way, found in results.items():
                 found.append(_measure(way, path))
     seconds = {way: sorted(result["seconds"] for result in found)[ROUNDS // 2] for way, found in results.items()}
+    cpu = {way: sorted(result["cpu_seconds"] for result in found)[ROUNDS // 2] for way, found in results.items()}
     peaks = {way: max(result["peak_mb"] for result in found) for way, found in results.items()}
     counts = {int(result["rows"]) for found in results.values() for result in found}
     return {
@@ -41,6 +42,8 @@ def run(size_mb: int = 1000) -> dict[str, Any]:
         "clickhouse_seconds": round(seconds["clickhouse"], 2),
         "cartulary_seconds": round(seconds["cartulary"], 2),
         "ratio": round(seconds["clickhouse"] / seconds["cartulary"], 2),
+        "clickhouse_cpu_seconds": round(cpu["clickhouse"], 2),
+        "cartulary_cpu_seconds": round(cpu["cartulary"], 2),
         "clickhouse_peak_mb": round(peaks["clickhouse"]),
         "cartulary_peak_mb": round(peaks["cartulary"]),
     }
@@ -108,7 +111,7 @@ def _load_one_way(way: str, path: Path) -> dict[str, float]:
             stored.parent.mkdir(parents=True)
             stored.hardlink_to(path)
             columns = ", ".join(contracts[DATASET].column_names)
-            started = time.perf_counter()
+            cpu_started, started = time.process_time(), time.perf_counter()
             if way == "clickhouse":
                 warehouse.command(
                     f"insert into bronze.{DATASET} ({columns}) select {columns} from file({{path:String}}, 'CSVWithNames')",
@@ -117,10 +120,10 @@ def _load_one_way(way: str, path: Path) -> dict[str, float]:
             else:
                 services: Any = SimpleNamespace(warehouse=warehouse, objects=objects, contracts=contracts)
                 load_upload(services, upload_id=upload_id, dataset=DATASET, mode=None, now=datetime.now(UTC))
-            seconds = time.perf_counter() - started
+            seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
             rows = warehouse.scalar(f"select count() from bronze.{DATASET}")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        return {"seconds": seconds, "peak_mb": peak, "rows": float(rows)}
+        return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak, "rows": float(rows)}
 
 
 if __name__ == "__main__":
