@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from flows.steps.extract import extract_outstanding
 from flows.steps.geocode import geocode_outstanding, requeue_after_new_register
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # After so many letters the map is built again, although more are waiting.
 LETTERS_PER_BUILD = 500
+# Time between two rounds of placing, as a multiple of what the last one took.
+PLACING_PAUSE = 4
 Progress = Callable[[str, int], None]
 
 
@@ -59,17 +62,27 @@ class _Run:
         """Read outstanding letters and place each as soon as it is read; returns how many were read."""
 
         def read() -> StepResult:
-            count = 0
+            count, due = 0, self.clock()
             for _ in extract_outstanding(self.services, clock=self.clock):
                 count += 1
-                self.step("geocode", lambda: geocode_outstanding(self.services, clock=self.clock))
                 self.progress("extract", 1)
+                if self.clock() >= due:
+                    due = self.place()
                 if self.is_stopping():
                     break
             return StepResult("extract", {"read": count})
 
+        self.place()
+        read_count = self.step("extract", read).counts["read"]
+        self.place()
+        return read_count
+
+    def place(self) -> datetime:
+        """Place what was read; returns when it is worth doing so again: a question costs much more than one more address in it,
+        so that placing takes a fifth of the time at most, and letters still appear one by one where it is quick."""
+        started = self.clock()
         self.step("geocode", lambda: geocode_outstanding(self.services, clock=self.clock))
-        return self.step("extract", read).counts["read"]
+        return self.clock() + PLACING_PAUSE * (self.clock() - started)
 
 
 def run_outstanding(
