@@ -64,7 +64,7 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, sqlfluff, codespell
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --nofail-on-warnings -q dbt_project/models dbt_project/tests
+	$(BIN)/sqlfluff lint -q dbt_project/models dbt_project/tests
 	$(BIN)/codespell
 
 format: $(VENV)/dev.stamp ## Let ruff and sqlfluff rewrite the code

@@ -21,27 +21,7 @@ REQUESTS = 1_000_000
 BOUND = 2.0
 REPEATS = 3
 
-SUBMISSIONS = """
-insert into bronze.submissions (submission_id, channel, requester_name, contact, street, housenumber, postcode, city, facility_kind, message,
-    object_key, received_at)
-with (select groupArray((street, housenumber, postcode, city, longitude, latitude, address_id)) from silver.int_addresses__normalized) as register
-select
-    concat('bulk-', toString(number)), 'web', '', '', address.1, address.2, address.3, address.4,
-    ['pharmacy', 'school', 'doctor', 'post_office'][number % 4 + 1], '', '', toDateTime64('2026-01-01 00:00:00', 3, 'UTC') + toIntervalSecond(number)
-from (select number, register[cityHash64(number) % length(register) + 1] as address from numbers({count:UInt64}))
-"""
-GEOCODES = """
-insert into bronze.geocodes (geocode_id, subject_kind, subject_id, extraction_id, correction_id, geocoder, geocoder_version, register_generation,
-    query_street, query_housenumber, query_postcode, query_city, precision, address_id, matched_street, matched_housenumber, matched_postcode,
-    matched_city, longitude, latitude, uncertainty_m, street_similarity, street_edits, city_similarity, is_postcode_equal, is_housenumber_equal,
-    candidate_margin, candidates, raw, geocoded_at)
-with (select groupArray((street, housenumber, postcode, city, longitude, latitude, address_id)) from silver.int_addresses__normalized) as register
-select
-    concat('bulk-', toString(number)), 'submission', concat('bulk-', toString(number)), '', '', 'register', '1', 1,
-    address.1, address.2, address.3, address.4, 'house', address.7, address.1, address.2, address.3, address.4, address.5, address.6, 10,
-    1, 0, 1, 1, 1, 1, '[]', '', toDateTime64('2026-01-01 00:00:00', 3, 'UTC')
-from (select number, register[cityHash64(number) % length(register) + 1] as address from numbers({count:UInt64}))
-"""
+SQL = Path(__file__).with_name("sql")
 
 
 def _clock() -> datetime:
@@ -56,13 +36,13 @@ def _load(services: Services, town: Path) -> None:
 
 
 def measure(count: int, town: Path) -> dict[str, float]:
-    """Seconds for one letter, from bytes to gold, on top of `count` requests: the median of some letters, and the raw number of requests."""
+    """Seconds for one letter, from bytes to gold, on top of `count` requests (median of some letters), and how many requests gold has."""
     letters = sorted((town / "letters").glob("*.jpg"))
     with tempfile.TemporaryDirectory() as directory, open_services(Settings(_env_file=None, data_dir=Path(directory))) as services:
         _load(services, town)
         if count:
-            for statement in (SUBMISSIONS, GEOCODES):
-                services.warehouse.command(statement, {"count": count}, {"max_memory_usage": 0})
+            for name in ("bulk_submissions", "bulk_geocodes"):
+                services.warehouse.command((SQL / f"{name}.sql").read_text(encoding="utf-8"), {"count": count})
             transform(services, now=_clock())
         seconds = []
         for letter in letters[: REPEATS + 1]:

@@ -17,12 +17,14 @@ DATASETS = ("areas", "facilities", "address_points")
 FACTS = {
     "uploads": "select upload_id, purpose, dataset, state, byte_count, count() from bronze.uploads group by all order by all",
     "letters": "select letter_id, pages, count() from bronze.letters group by all order by all",
-    "extractions": "select extraction_id, letter_id, outcome, street, housenumber, postcode, city, count() from bronze.extractions group by all order by all",
+    "extractions": "select extraction_id, letter_id, outcome, street, housenumber, postcode, city, count() "
+    "from bronze.extractions group by all order by all",
     "geocodes": "select subject_id, precision, address_id, longitude, latitude, count() from bronze.geocodes where register_generation = "
     "(select max(register_generation) from bronze.geocodes) group by all order by all",
-    "loads": "select dataset, received_rows, landed_rows, rejected_rows, count() > 0 from bronze.loads where state = 'loaded' group by all order by all",
-    "landed": "select dataset, sum(landed_rows) > 0, count() > 0 from bronze.loads where state = 'loaded' group by all order by all",
-    "addresses": "select address_id, street, housenumber, postcode, city, count() from silver.stg_address_points__address_points group by all order by all",
+    "loads": "select dataset, received_rows, landed_rows, rejected_rows, count() from bronze.loads where state = 'loaded' "
+    "group by all order by all",
+    "addresses": "select address_id, street, housenumber, postcode, city, count() from silver.stg_address_points__address_points "
+    "group by all order by all",
     "requests": "select request_id, channel, state, facility_kind, requested_on, precision, longitude, latitude, area_code, "
     "nearest_facility_id, count() from gold.fct_requests group by all order by all",
     "coverage": "select area_code, facility_kind, address_point_count, covered_address_point_count, coverage_share, request_count, count() "
