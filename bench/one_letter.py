@@ -70,9 +70,8 @@ def main() -> bool:
                 return False
             results[count] = json.loads(answer.stdout.splitlines()[-1])
     ratio = results[REQUESTS]["seconds"] / results[0]["seconds"]
-    sys.stdout.write(
-        f"one letter on {results[0]['requests']:,.0f} requests: 1.00; on {results[REQUESTS]['requests']:,.0f}: {ratio:.2f} (bound {BOUND})\n"
-    )
+    few, many = (f"{results[count]['requests']:,.0f}" for count in (0, REQUESTS))
+    sys.stdout.write(f"one letter on {few} requests: 1.00; on {many}: {ratio:.2f} (bound {BOUND})\n")
     return ratio <= BOUND
 
 

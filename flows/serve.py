@@ -14,6 +14,7 @@ import uvicorn
 from api.app import create_app
 from flows.clock import utc_now
 from flows.steps.run import run_outstanding
+from flows.steps.transform import repair_gold
 from services.errors import ConfigurationError
 from services.orchestrator.inline import InlineOrchestrator
 from services.wiring import Services
@@ -45,6 +46,7 @@ def serving(services: Services, *, host: str | None = None, port: int | None = N
     host = host or services.settings.api.host
     port = services.settings.api.port if port is None else port
     listener = _listen(host, port)
+    repair_gold(services.warehouse)
     orchestrator = InlineOrchestrator(lambda is_stopping: run_outstanding(services, clock=utc_now, is_stopping=is_stopping))
     app = create_app(services, wake=orchestrator.wake)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, server_header=False))

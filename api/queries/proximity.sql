@@ -5,7 +5,7 @@ with
             facility_kind,
             facility_id,
             facility_name,
-            greatCircleDistance({longitude:Float64}, {latitude:Float64}, longitude, latitude) / 1000 as distance_km
+            h3PointDistKm({latitude:Float64}, {longitude:Float64}, latitude, longitude) as distance_km
         from gold.dim_facilities
     ),
 

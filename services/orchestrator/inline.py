@@ -10,8 +10,10 @@ from services.errors import PlatformError
 
 logger = logging.getLogger(__name__)
 
-# Without a wake-up the worker looks for work this often: for retries that have become due.
+# Without a wake-up the worker looks for work this often: for retries that have become due. After runs that failed it waits longer
+# each time, so that a red build is not tried all day.
 IDLE_SECONDS = 30.0
+LONGEST_IDLE_SECONDS = 3600.0
 
 
 class InlineOrchestrator:
@@ -39,13 +41,17 @@ class InlineOrchestrator:
         self._thread.join()
 
     def _loop(self) -> None:
+        failures = 0
         while not self._stop.is_set():
-            self._wake.wait(IDLE_SECONDS)
+            self._wake.wait(min(IDLE_SECONDS * 2**failures, LONGEST_IDLE_SECONDS))
             self._wake.clear()
             if self._stop.is_set():
                 return
+            # Ten doublings are beyond the longest pause.
+            failures = min(failures + 1, 10)
             try:
                 self._work(self._stop.is_set)
+                failures = 0
             except PlatformError as error:
                 logger.warning("A run stopped; what is outstanding is tried again: %s", error)
             except Exception:  # the worker must outlive a bug in a step; the bug is logged with its trace
