@@ -58,6 +58,9 @@ class ExtractionSettings(BaseModel):
     """Reading letters: the offline reader's processes."""
 
     workers: int = Field(default=0, description="Reader processes; 0 means one per core, as memory allows (1 GB each).")
+    own_addresses: tuple[str, ...] = Field(
+        default=(), description="The operator's own addresses, as 'Marktgasse 1, 7410 Korvenau': never a sender's."
+    )
 
 
 class ApiSettings(BaseModel):

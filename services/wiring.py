@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from services.settings import Settings
 from services.state.state import State
 from services.warehouse.client import Warehouse
 from services.warehouse.migrate import migrate
-
-BYTES_PER_READER = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             state.work.release_leases()
         objects = _open_objects(settings)
         contracts = load_contracts()
-        extractor = OcrExtractor(workers=settings.extraction.workers or _reader_count())
+        extractor = OcrExtractor(workers=settings.extraction.workers, own=settings.extraction.own_addresses)
         stack.callback(extractor.close)
         yield Services(
             settings=settings,
@@ -73,9 +70,3 @@ def _open_objects(settings: Settings) -> ObjectStore:
 
         return S3ObjectStore(settings.object_store)
     return LocalObjectStore(settings.data_dir / "objects")
-
-
-def _reader_count() -> int:
-    """One reader per core, as long as each finds its gigabyte free."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(len(os.sched_getaffinity(0)), free // BYTES_PER_READER))

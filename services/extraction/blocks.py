@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.extraction.base import Line
-from services.extraction.words import plain, share_of_words, starts_with
+from services.extraction.words import has_word, plain, share_of_words, starts_with
 
 # Distances within a block, in line heights: measured boxes already reach over ascenders and descenders.
 _MAX_GAP = 0.95
 _MAX_SHIFT = 2.5
+# A signature, an address, a postscript.
+_MAX_BELOW_CLOSING = 9
+_MAX_SIGNATURE = 5
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,12 @@ class Outline:
         """Whether the line stands below the closing formula."""
         return self.closing is not None and self.position(line) > self.closing
 
+    def is_below_closing(self, line: Line) -> bool:
+        """Whether the line stands so close below the closing formula that it belongs to the signature."""
+        if self.closing is None or line.page != self.lines[self.closing].page:
+            return False
+        return 0 < self.position(line) - self.closing <= _MAX_SIGNATURE
+
     def signature(self) -> tuple[Line, ...]:
         """Up to three lines below the closing formula."""
         return self.lines[self.closing + 1 : self.closing + 4] if self.closing is not None else ()
@@ -96,9 +105,17 @@ def outline(lines: Sequence[Line]) -> Outline:
         ),
         None,
     )
-    closings = [place for place, line in enumerate(ordered) if len(line.text) < 60 and starts_with(line.text, "closings")]
+    closings = [place for place, line in enumerate(ordered) if _is_closing(line.text, len(ordered) - 1 - place)]
     closing = next((place for place in reversed(closings) if salutation is None or place > salutation), None)
     return Outline(lines=ordered, blocks=_blocks(ordered), salutation=salutation, closing=closing)
+
+
+def _is_closing(text: str, below: int) -> bool:
+    """Whether a line closes a letter: by its beginning, or near the end (`below`: lines that follow) by a word that closings have."""
+    if len(text) >= 60:
+        return False
+    is_near_end = below <= _MAX_BELOW_CLOSING and len(text.split()) <= 7 and not _has_digit(text)
+    return starts_with(text, "closings") or (is_near_end and has_word(text, "closing_words"))
 
 
 def _has_digit(text: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from services.extraction.base import Extraction, LetterFile, Line
 from services.extraction.blocks import Outline, outline
 from services.extraction.details import find_date, find_facility_kind, find_language
+from services.extraction.own_addresses import OwnAddress
 from services.extraction.pages import open_page
 from services.extraction.reader import LineReader, PageReading
 from services.extraction.readings import Verified, verify
@@ -22,14 +23,15 @@ MAX_PAGES_READ = 6
 MIN_READABLE = 0.6
 
 
-def read_letter(reader: LineReader, letter: LetterFile) -> Extraction:
-    """Read all pages that matter and put the extraction together; raises ExtractionError if the file cannot be decoded."""
+def read_letter(reader: LineReader, letter: LetterFile, own: Sequence[OwnAddress] = ()) -> Extraction:
+    """Read all pages that matter and put the extraction together, the sender not being at an `own` address;
+    raises ExtractionError if the file cannot be decoded."""
     readings = [reader.read(open_page(letter.path, letter.media_type, number).image, number) for number in _pages(letter.pages)]
     lines = [line for reading in readings for line in reading.lines]
     rotations = tuple(reading.rotation for reading in readings)
     if not lines or float(np.mean([line.score for line in lines])) < MIN_READABLE:
         return Extraction(outcome="unreadable", text="\n".join(line.text for line in lines), page_rotations=rotations)
-    return compose(reader, readings, outline(lines))
+    return compose(reader, readings, outline(lines), own)
 
 
 def _pages(count: int) -> list[int]:
@@ -39,11 +41,11 @@ def _pages(count: int) -> list[int]:
     return [*range(1, MAX_PAGES_READ), count]
 
 
-def compose(reader: LineReader, readings: Sequence[PageReading], letter: Outline) -> Extraction:
+def compose(reader: LineReader, readings: Sequence[PageReading], letter: Outline, own: Sequence[OwnAddress] = ()) -> Extraction:
     """The extraction of a letter that was read."""
     by_page = {reading.lines[0].page: reading for reading in readings if reading.lines}
     heights = [float(reading.page.shape[0]) for reading in readings]
-    sender = find_sender(letter, heights)
+    sender = find_sender(letter, heights, own)
     verified = verify(reader, by_page, sender.block) if sender else None
     body = [letter.is_body(line) for line in letter.lines]
     address = set(map(id, sender.block.lines)) if sender else set()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
+import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.context import SpawnProcess
 from threading import Lock
 
 from services.errors import ExtractionError
 from services.extraction.base import Extraction, LetterFile
+from services.extraction.own_addresses import OwnAddress, own_addresses
 from services.extraction.reader import LineReader
 
 # Rises whenever the same letter could be read differently: readers, cuts, vocabulary or rules.
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 BYTES_PER_READER = 1_000_000_000
 _STOP_SECONDS = 5.0
 
@@ -30,21 +34,33 @@ def reader_count() -> int:
     return max(1, min(cores, memory // BYTES_PER_READER))
 
 
-def _work(channel: connection.Connection) -> None:
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes started meanwhile do not see Ctrl-C, not even while they start: their parent ends them."""
+    resource_tracker.ensure_running()  # else the first start would do it, and let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(channel: connection.Connection, own: Sequence[OwnAddress]) -> None:
     """Main loop of a reader process: letters in, answers out, until the channel closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from services.extraction.letter import read_letter  # in the process only: models cost a second and 700 MB
 
     reader = LineReader()
     while True:
         try:
             letter: LetterFile | None = channel.recv()
-        except EOFError:  # the parent is gone, even by kill -9
+        except (EOFError, OSError):  # the parent is gone, even by kill -9
             return
         if letter is None:
             return
         answer: _Answer
         try:
-            answer = (letter.letter_id, read_letter(reader, letter), False)
+            answer = (letter.letter_id, read_letter(reader, letter, own), False)
         except ExtractionError as error:
             answer = (letter.letter_id, str(error), error.retryable)
         except MemoryError:
@@ -53,7 +69,10 @@ def _work(channel: connection.Connection) -> None:
         except Exception as error:  # a reader must outlive every letter; the letter gets the blame
             sentence = f"{letter.path.name} could not be read ({type(error).__name__}: {error}); look at it by hand"
             answer = (letter.letter_id, sentence, False)
-        channel.send(answer)
+        try:
+            channel.send(answer)
+        except OSError:  # nobody waits for it any more
+            return
 
 
 @dataclass
@@ -64,21 +83,24 @@ class _Worker:
 
 
 class OcrExtractor:
-    """Extractor with RapidOCR in `workers` spawned processes (0: one per core, as memory allows), started when first needed."""
+    """Extractor with RapidOCR in `workers` spawned processes (0: one per core, as memory allows), started when first needed;
+    `own` are the operator's addresses, as 'Marktgasse 1, 7410 Korvenau' (ConfigurationError if not): never a sender's."""
 
     name = "ocr"
     model = LineReader.model()
 
-    def __init__(self, workers: int = 0) -> None:
+    def __init__(self, workers: int = 0, own: Sequence[str] = ()) -> None:
         self._count = workers or reader_count()
+        self._own = own_addresses(own)
+        self._own_key = f" own {zlib.crc32(repr(sorted(own)).encode()):08x}" if own else ""
         self._workers: list[_Worker] = []
         # One batch at a time: two threads that extract would take each other's answers.
         self._lock = Lock()
 
     @property
     def version(self) -> str:
-        """Library and rules."""
-        return f"{LineReader.version()} rules {RULES_VERSION}"
+        """Library, rules and own addresses."""
+        return f"{LineReader.version()} rules {RULES_VERSION}{self._own_key}"
 
     def extract(self, letters: Sequence[LetterFile]) -> Iterator[tuple[str, Extraction | ExtractionError]]:
         """Yield each letter's extraction or error as it is done. A process that dies is replaced, and its letter may be tried again."""
@@ -104,8 +126,9 @@ class OcrExtractor:
         context = get_context("spawn")  # forking a process that has ClickHouse's threads would hang
         while len(self._workers) < count:
             ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs,), name="letter-reader", daemon=True)
-            process.start()
+            process = context.Process(target=_work, args=(theirs, self._own), name="letter-reader", daemon=True)
+            with _interrupts_held():
+                process.start()
             theirs.close()
             self._workers.append(_Worker(process, ours))
 

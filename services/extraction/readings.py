@@ -9,11 +9,11 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
+from services.extraction.address_blocks import AddressBlock
 from services.extraction.address_lines import CityPart, StreetPart, find_city, find_garbled_city, find_street, segments, split_one_line
 from services.extraction.base import Line
 from services.extraction.consensus import part_of_line, pivot, vote
 from services.extraction.reader import DOUBT_CUTS, SECOND_CUTS, LineReader, PageReading
-from services.extraction.sender import AddressBlock
 from services.extraction.words import plain
 
 # Readings all scored above this that spell the same leave no doubt; otherwise the lines are read three times more.

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rapidfuzz import fuzz
 
-from services.extraction.address_lines import (
-    CityPart,
-    StreetPart,
-    find_city,
-    find_garbled_city,
-    find_street,
-    has_strong_street_word,
-    looks_like_place,
-    segments,
-    split_one_line,
-)
+from services.extraction.address_blocks import AddressBlock, find_addresses
+from services.extraction.address_lines import looks_like_place
 from services.extraction.base import Line
 from services.extraction.blocks import Block, Outline, is_sentence
-from services.extraction.words import has_word, plain, starts_with
+from services.extraction.own_addresses import OwnAddress
+from services.extraction.words import is_initial, is_office, plain, starts_with
 
 # Weights of what speaks for a block, found on letters of several layouts; differences below CLEAR leave doubt.
 BASE = 1.0
@@ -42,43 +34,6 @@ FOREIGN = 0.5
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A part of a line between commas."""
-
-    text: str
-    line: Line
-
-
-@dataclass(frozen=True)
-class AddressBlock:
-    """An address found in the letter, with how much speaks for its being the sender's."""
-
-    street: StreetPart | None
-    city: CityPart | None
-    street_line: Line | None
-    city_line: Line | None
-    name: str
-    weight: float
-    reasons: tuple[str, ...]
-
-    @property
-    def lines(self) -> tuple[Line, ...]:
-        """The lines that carry the address."""
-        found = [line for line in (self.street_line, self.city_line) if line is not None]
-        return tuple(found[:1]) if len(found) == 2 and found[0] is found[1] else tuple(found)
-
-    def is_same(self, other: AddressBlock) -> bool:
-        """Whether two blocks give the same address."""
-        mine, theirs = (_address_text(block) for block in (self, other))
-        return fuzz.ratio(mine, theirs) >= 85
-
-
-def _address_text(block: AddressBlock) -> str:
-    street = f"{block.street.street} {block.street.housenumber}" if block.street else ""
-    return plain(f"{street} {block.city.postcode} {block.city.city}" if block.city else street)
-
-
-@dataclass(frozen=True)
 class SenderAddress:
     """The best block, and `score` 0 to 1: how clearly it is the sender's and no other's."""
 
@@ -87,9 +42,11 @@ class SenderAddress:
     others: tuple[AddressBlock, ...]
 
 
-def find_sender(letter: Outline, heights: Sequence[float]) -> SenderAddress | None:
-    """Choose the sender's address; `heights` are the pages' heights in pixels, in the order of page numbers from 1."""
-    blocks = [_weigh(found, letter, heights) for found in _addresses(letter)]
+def find_sender(letter: Outline, heights: Sequence[float], own: Sequence[OwnAddress] = ()) -> SenderAddress | None:
+    """Choose the sender's address; `heights` are the pages' heights in pixels, in the order of page numbers from 1;
+    `own` are addresses that are never the sender's."""
+    found = list(find_addresses(letter))
+    blocks = [_weigh(block, found, letter, heights) for block in found if not any(address.is_at(block) for address in own)]
     if not blocks:
         return None
     first = min((block for block in blocks if "body" not in block.reasons), key=lambda block: _place(block, letter), default=None)
@@ -100,102 +57,20 @@ def find_sender(letter: Outline, heights: Sequence[float]) -> SenderAddress | No
     second = others[0].weight if others else 0.0
     good = min(1.0, max(0.0, (best.weight - 0.6) / (GOOD - 0.6)))
     clear = min(1.0, max(0.0, 0.2 + 0.8 * (best.weight - second) / CLEAR))
-    # An office's, a recipient's or a place named in the text stays doubtful even when it is the only address.
-    foreign = {"office", "recipient", "body"} & set(best.reasons) and not {"signed", "marked", "under_signature"} & set(best.reasons)
-    return SenderAddress(block=best, score=round(good * clear * (FOREIGN if foreign else 1.0), 4), others=others)
+    return SenderAddress(block=best, score=round(good * clear * (1.0 if _is_trusted(best) else FOREIGN), 4), others=others)
+
+
+def _is_trusted(block: AddressBlock) -> bool:
+    """Whether something shows that the address is the sender's: being the only one that was read does not, as the sender's own may be
+    smeared. An office's, a recipient's or a place named in the text needs the signature or a mark."""
+    reasons = set(block.reasons)
+    if {"signed", "marked"} & reasons:
+        return True
+    return bool({"under_signature", "addressed"} & reasons) and not {"office", "recipient", "body"} & reasons
 
 
 def _place(block: AddressBlock, letter: Outline) -> int:
     return min(letter.position(line) for line in block.lines)
-
-
-def _addresses(letter: Outline) -> Iterator[AddressBlock]:
-    """Every address of the letter: streets with their towns, then towns that stand alone below a name."""
-    used: set[int] = set()
-    found: list[AddressBlock] = []
-    for block in letter.blocks:
-        pieces = _pieces(block)
-        for place, piece in enumerate(pieces):
-            street = None if _is_city_line(piece.text) else find_street(piece.text)
-            if street is None:
-                continue
-            city_piece = _city_near(pieces, place) or _city_below(piece, letter)
-            city = _city_of(city_piece.text) if city_piece else None
-            if city is None and street.certainty < 0.6:
-                continue
-            if city_piece is not None:
-                used.add(id(city_piece.line))
-            city_line = city_piece.line if city_piece else None
-            found.append(AddressBlock(street, city, piece.line, city_line, _name(pieces, place), 0.0, ()))
-    yield from found
-    for block in letter.blocks:
-        pieces = _pieces(block)
-        for place, piece in enumerate(pieces):
-            city = find_city(piece.text)
-            if city is not None and id(piece.line) not in used and not letter.is_body(piece.line):
-                yield AddressBlock(None, city, None, piece.line, _name(pieces, place), 0.0, ())
-
-
-def _pieces(block: Block) -> list[Piece]:
-    pieces: list[Piece] = []
-    for line in block.lines:
-        for text in segments(line.text):
-            pair = split_one_line(text)
-            pieces.extend(Piece(part, line) for part in (pair or (text,)))
-    return pieces
-
-
-def _is_city_line(text: str) -> bool:
-    """Whether '1010 Wien' is a town and not house 1010: four digits and no word that only streets have."""
-    city = find_city(text)
-    return city is not None and city.certainty == 1.0 and not has_strong_street_word(city.city)
-
-
-def _city_of(text: str) -> CityPart | None:
-    bare = CityPart("", text.strip(" .,:;()"), 0.5) if looks_like_place(text) else None
-    return find_city(text) or bare or find_garbled_city(text)
-
-
-def _city_near(pieces: Sequence[Piece], place: int) -> Piece | None:
-    """The town that follows within three pieces; a postcode wins over a bare name, and no other street may stand between.
-    A British postcode without a town takes its town from the piece above it."""
-    bare: Piece | None = None
-    for piece in pieces[place + 1 : place + 5]:
-        city = find_city(piece.text)
-        if city is not None and not (city.certainty < 1 and bare is not None):
-            if not city.city and bare is not None:
-                return Piece(f"{bare.text} {piece.text}", piece.line)
-            return piece
-        if find_street(piece.text) is not None and not looks_like_place(piece.text):
-            break
-        if looks_like_place(piece.text) and not is_sentence(piece.line.text):
-            bare = piece
-    following = pieces[place + 1] if place + 1 < len(pieces) else None
-    if bare is None and following is not None and find_garbled_city(following.text) is not None:
-        return following
-    return bare
-
-
-def _city_below(piece: Piece, letter: Outline) -> Piece | None:
-    """A town with postcode a little below, in a block of its own: writers leave wide gaps."""
-    line = piece.line
-    for other in letter.lines:
-        near = other.page == line.page and 0 < other.top - line.top < 4.5 * line.height
-        overlaps = min(other.right, line.right) > max(other.left, line.left) - line.height
-        if near and overlaps and find_city(other.text) is not None:
-            return Piece(other.text, other)
-    return None
-
-
-def _name(pieces: Sequence[Piece], place: int) -> str:
-    """The person above or before the street; empty when none is there."""
-    for piece in reversed(pieces[max(0, place - 3) : place]):
-        text = piece.text.strip()
-        if starts_with(text, "sender_markers"):
-            text = text.split(":", 1)[-1].strip() if ":" in text else ""
-        if looks_like_place(text) and not is_sentence(text) and not has_word(text, "office_words") and len(text) > 3:
-            return text
-    return ""
 
 
 def signed_name(letter: Outline) -> str:
@@ -203,10 +78,11 @@ def signed_name(letter: Outline) -> str:
     return next((line.text.strip() for line in letter.signature() if looks_like_place(line.text)), "")
 
 
-def _weigh(found: AddressBlock, letter: Outline, heights: Sequence[float]) -> AddressBlock:
+def _weigh(found: AddressBlock, all_found: Sequence[AddressBlock], letter: Outline, heights: Sequence[float]) -> AddressBlock:
     """Add up what speaks for and against the block's being the sender's."""
     line = found.lines[0]
     block = letter.block_of(line)
+    own = _own_lines(block, found, all_found, letter)
     weight, reasons = BASE, []
     if found.street is not None:
         weight += STREET * found.street.certainty
@@ -216,12 +92,13 @@ def _weigh(found: AddressBlock, letter: Outline, heights: Sequence[float]) -> Ad
     weight += TOP * (1 - min(line.top / max(height, 1.0), 1.0))
     parts = (
         ("later_page", line.page > 1, LATER_PAGE),
-        ("signed", _is_signed(found.name, line, letter), SIGNED),
-        ("marked", _is_marked(block, line, letter, "sender_markers"), MARKED),
+        ("signed", _is_signed(found, own, letter), SIGNED),
+        ("marked", _is_marked(block, own, letter, "sender_markers"), MARKED),
         ("under_signature", letter.is_after_closing(line), UNDER_SIGNATURE),
-        ("recipient", _is_marked(block, line, letter, "recipient_markers"), RECIPIENT),
-        ("office", _is_office(block, found), OFFICE),
+        ("recipient", _is_marked(block, own, letter, "recipient_markers"), RECIPIENT),
+        ("office", _is_office(own, found), OFFICE),
         ("body", _is_in_body(found, letter), BODY),
+        ("addressed", _is_addressed(found, own, letter), 0.0),
     )
     for reason, holds, value in parts:
         if holds:
@@ -230,37 +107,71 @@ def _weigh(found: AddressBlock, letter: Outline, heights: Sequence[float]) -> Ad
     return replace(found, weight=weight, reasons=tuple(reasons))
 
 
-def _is_signed(name: str, line: Line, letter: Outline) -> bool:
+def _own_lines(block: Block, found: AddressBlock, all_found: Sequence[AddressBlock], letter: Outline) -> tuple[Line, ...]:
+    """The block's lines that belong to the address: its own and those above, down from another address, running text or the closing."""
+    mine = {id(line) for line in found.lines}
+    ends = [place for place, line in enumerate(block.lines) if id(line) in mine]
+    others = {id(line) for other in all_found if other is not found for line in other.lines}
+    is_below = letter.is_after_closing(found.lines[0])
+    starts = [
+        place + 1
+        for place, line in enumerate(block.lines[: ends[0]])
+        if id(line) in others or letter.is_body(line) or (is_below and not letter.is_after_closing(line))
+    ]
+    return block.lines[max(starts, default=0) : ends[-1] + 1]
+
+
+def _is_signed(found: AddressBlock, own: Sequence[Line], letter: Outline) -> bool:
     """The name above the address comes back as the signature."""
-    if len(plain(name)) < 4:
-        return False
+    line = found.lines[0]
+    above = [other.text for other in own if other not in found.lines and not is_office(other.text)]
+    names = [name for text in (found.name, *above) if len(name := plain(text)) >= 4]
     candidates = letter.signature() or letter.lines[-2:]
-    below = [other for other in candidates if other is not line and letter.position(other) > letter.position(line)]
-    return any(fuzz.token_set_ratio(plain(name), plain(other.text)) >= 80 for other in below)
+    below = [plain(other.text) for other in candidates if letter.position(other) > letter.position(line) and not is_sentence(other.text)]
+    return any(fuzz.token_set_ratio(name, text) >= 80 for name in names for text in below)
 
 
-def _is_marked(block: Block, line: Line, letter: Outline, markers: str) -> bool:
-    """A marker begins one of the block's lines down to the address, or the short line right above the block."""
-    lines = [other for other in block.lines if other.top <= line.top + line.height / 2]
+def _is_marked(block: Block, own: Sequence[Line], letter: Outline, markers: str) -> bool:
+    """A marker begins one of the address's lines, or the short line right above the block."""
+    height = own[0].height
     above = [
         other
         for other in letter.lines
-        if other.page == line.page and 0 < block.top - other.bottom < 1.5 * line.height and abs(other.left - block.left) < 4 * line.height
+        if other.page == block.page and 0 < block.top - other.bottom < 1.5 * height and abs(other.left - block.left) < 4 * height
     ]
-    return any(starts_with(other.text, markers) and not is_sentence(other.text) for other in (*lines, *above) if len(other.text) < 50)
+    return any(_begins_with(other, markers) for other in (*own, *(above if own[0] is block.lines[0] else ())))
 
 
-def _is_office(block: Block, found: AddressBlock) -> bool:
-    own = [part for part in (found.street and found.street.street, found.city and found.city.city) if part]
-    texts = [line.text for line in block.lines]
-    for part in own:
+def _begins_with(line: Line, markers: str) -> bool:
+    """Whether a short line begins with a marker; 'A. Frick' is no 'à'."""
+    return len(line.text) < 50 and starts_with(line.text, markers) and not is_initial(line.text) and not is_sentence(line.text)
+
+
+def _is_office(own: Sequence[Line], found: AddressBlock) -> bool:
+    parts = [part for part in (found.street and found.street.street, found.city and found.city.city) if part]
+    texts = [line.text for line in own]
+    for part in parts:
         texts = [text.replace(part, " ") for text in texts]
-    return any(has_word(text, "office_words") for text in texts)
+    return any(is_office(text) for text in texts)
+
+
+def _is_addressed(found: AddressBlock, own: Sequence[Line], letter: Outline) -> bool:
+    """A person's address in the letter's head that has the recipient below or beside it: it can only be the sender's."""
+    mine = {id(line) for line in (*own, *found.lines)}
+    place = _place(found, letter)
+    if not found.name or (letter.salutation is not None and place > letter.salutation):
+        return False
+    head = letter.lines[: letter.salutation] if letter.salutation is not None else letter.lines
+    top, page = min(line.top for line in own), own[0].page
+    rest = [line for line in head if id(line) not in mine and line.page == page and line.bottom > top and not is_sentence(line.text)]
+    return any(_begins_with(line, "recipient_markers") or (len(line.text) < 60 and is_office(line.text)) for line in rest)
 
 
 def _is_in_body(found: AddressBlock, letter: Outline) -> bool:
     """The address stands in running text."""
     line = found.lines[0]
+    if letter.is_below_closing(line):
+        return False
     if letter.is_body(line):
         return True
     if letter.is_after_closing(line):

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import yaml
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import Levenshtein
 
 _LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"})
 
@@ -57,6 +58,31 @@ def has_word(text: str, name: str, *, at_least: float = 86) -> bool:
         return True
     long = [phrase for phrase in wanted if len(phrase) >= 6 and " " not in phrase]
     return any(len(word) >= 6 and process.extractOne(word, long, scorer=fuzz.ratio, score_cutoff=at_least) for word in words)
+
+
+def is_office(text: str) -> bool:
+    """Whether the text names an office: by a word, by the end or the beginning of a compound ('Planungsamt', 'Gemeentebestuur'),
+    or by a phrase in which a letter may be wrong ('Vi1le de Korvenau')."""
+    if has_word(text, "office_words"):
+        return True
+    words = plain(text).split()
+    if any(len(word) >= len(end) + 3 and _is_near(word[-len(end) :], end) for word in words for end in vocabulary("office_endings")):
+        return True
+    if any(len(word) >= len(start) and _is_near(word[: len(start)], start) for word in words for start in vocabulary("office_starts")):
+        return True
+    phrases = [phrase for phrase in vocabulary("office_words") if " " in phrase]
+    tuples = [" ".join(words[place : place + size]) for size in (2, 3, 4) for place in range(len(words) - size + 1)]
+    return any(_is_near(several, phrase) for several in tuples for phrase in phrases)
+
+
+def _is_near(text: str, known: str) -> bool:
+    """Equal, or one letter apart in seven and more."""
+    return text == known or (len(known) >= 7 and Levenshtein.distance(text, known, score_cutoff=1) <= 1)
+
+
+def is_initial(text: str) -> bool:
+    """Whether the text begins with a single letter and a dot, as names do."""
+    return re.match(r"\s*[^\W\d]\.", text) is not None
 
 
 def share_of_words(text: str, name: str) -> float:
