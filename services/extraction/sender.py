@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rapidfuzz import fuzz
 
 from services.extraction.address_blocks import AddressBlock, find_addresses
-from services.extraction.address_lines import looks_like_place
+from services.extraction.address_lines import looks_like_place, segments
 from services.extraction.base import Line
 from services.extraction.blocks import Block, Outline, is_sentence
 from services.extraction.own_addresses import OwnAddress
@@ -66,7 +66,9 @@ def _is_trusted(block: AddressBlock) -> bool:
     reasons = set(block.reasons)
     if {"signed", "marked"} & reasons:
         return True
-    return bool({"under_signature", "addressed"} & reasons) and not {"office", "recipient", "body"} & reasons
+    # Below the closing another's name may stand: some write the recipient at the foot.
+    is_at_foot = "under_signature" in reasons and not block.name
+    return (is_at_foot or "addressed" in reasons) and not {"office", "recipient", "body"} & reasons
 
 
 def _place(block: AddressBlock, letter: Outline) -> int:
@@ -96,7 +98,7 @@ def _weigh(found: AddressBlock, all_found: Sequence[AddressBlock], letter: Outli
         ("marked", _is_marked(block, own, letter, "sender_markers"), MARKED),
         ("under_signature", letter.is_after_closing(line), UNDER_SIGNATURE),
         ("recipient", _is_marked(block, own, letter, "recipient_markers"), RECIPIENT),
-        ("office", _is_office(own, found), OFFICE),
+        ("office", _is_office(own, found, letter), OFFICE),
         ("body", _is_in_body(found, letter), BODY),
         ("addressed", _is_addressed(found, own, letter), 0.0),
     )
@@ -122,13 +124,15 @@ def _own_lines(block: Block, found: AddressBlock, all_found: Sequence[AddressBlo
 
 
 def _is_signed(found: AddressBlock, own: Sequence[Line], letter: Outline) -> bool:
-    """The name above the address comes back as the signature."""
+    """The name above the address comes back as the signature, or is the signature."""
     line = found.lines[0]
-    above = [other.text for other in own if other not in found.lines and not is_office(other.text)]
-    names = [name for text in (found.name, *above) if len(name := plain(text)) >= 4]
-    candidates = letter.signature() or letter.lines[-2:]
-    below = [plain(other.text) for other in candidates if letter.position(other) > letter.position(line) and not is_sentence(other.text)]
-    return any(fuzz.token_set_ratio(name, text) >= 80 for name in names for text in below)
+    above = [other for other in own if other not in found.lines]
+    signature = letter.signature() or letter.lines[-2:]
+    if letter.is_below_closing(line) and above and above[0] is signature[0]:
+        return len(plain(above[0].text)) >= 4
+    names = [name for text in (found.name, *(other.text for other in above)) if len(name := plain(text)) >= 4]
+    below = [plain(other.text) for other in signature if letter.position(other) > letter.position(line) and not is_sentence(other.text)]
+    return any(fuzz.token_set_ratio(name, text) >= 80 or fuzz.ratio(_glued(name), _glued(text)) >= 85 for name in names for text in below)
 
 
 def _is_marked(block: Block, own: Sequence[Line], letter: Outline, markers: str) -> bool:
@@ -144,15 +148,25 @@ def _is_marked(block: Block, own: Sequence[Line], letter: Outline, markers: str)
 
 def _begins_with(line: Line, markers: str) -> bool:
     """Whether a short line begins with a marker; 'A. Frick' is no 'à'."""
-    return len(line.text) < 50 and starts_with(line.text, markers) and not is_initial(line.text) and not is_sentence(line.text)
+    is_running = is_sentence(line.text) and not is_office(line.text)
+    return len(line.text) < 50 and starts_with(line.text, markers) and not is_initial(line.text) and not is_running
 
 
-def _is_office(own: Sequence[Line], found: AddressBlock) -> bool:
+def _is_office(own: Sequence[Line], found: AddressBlock, letter: Outline) -> bool:
+    """An office's words stand in the address's lines, other than in its street and town or in the name of who signs: Femke de Clerk."""
     parts = [part for part in (found.street and found.street.street, found.city and found.city.city) if part]
-    texts = [line.text for line in own]
-    for part in parts:
-        texts = [text.replace(part, " ") for text in texts]
-    return any(is_office(text) for text in texts)
+    signed = [_glued(line.text) for line in letter.signature()]
+    for line in own:
+        text = line.text
+        for part in parts:
+            text = text.replace(part, " ")
+        if any(is_office(piece) and all(fuzz.ratio(_glued(piece), name) < 85 for name in signed) for piece in segments(text)):
+            return True
+    return False
+
+
+def _glued(text: str) -> str:
+    return plain(text).replace(" ", "")
 
 
 def _is_addressed(found: AddressBlock, own: Sequence[Line], letter: Outline) -> bool:
@@ -163,7 +177,9 @@ def _is_addressed(found: AddressBlock, own: Sequence[Line], letter: Outline) -> 
         return False
     head = letter.lines[: letter.salutation] if letter.salutation is not None else letter.lines
     top, page = min(line.top for line in own), own[0].page
-    rest = [line for line in head if id(line) not in mine and line.page == page and line.bottom > top and not is_sentence(line.text)]
+    rest = [line for line in head if id(line) not in mine and line.page == page and line.bottom > top]
+    if letter.salutation is None:
+        rest = [line for line in rest if not is_sentence(line.text)]
     return any(_begins_with(line, "recipient_markers") or (len(line.text) < 60 and is_office(line.text)) for line in rest)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from PIL import Image
 from services.errors import ExtractionError
 from services.extraction.base import Extraction, LetterFile
 from services.extraction.ocr import OcrExtractor, reader_count
+from services.settings import PROJECT_ROOT
 from tests.services.extraction.drawing import HEIGHT, WIDTH, draw_letter, german_letter
 
 
@@ -102,6 +105,49 @@ def test_a_process_that_dies_is_replaced_and_its_letter_may_be_tried_again(tmp_p
     finally:
         killer.join()
         reader.close()
+
+
+def test_own_addresses_reach_the_processes_and_change_the_version(reader: OcrExtractor, tmp_path: Path) -> None:
+    other = OcrExtractor(workers=1, own=["Dorfstrasse 5, 9490 Vaduz"])
+    try:
+        found = read(other, german_letter(), tmp_path / "a.png")
+        assert (found.outcome, found.street) == ("read", "")
+        assert other.version.startswith(f"{reader.version} own ")
+    finally:
+        other.close()
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from services.extraction.base import LetterFile
+from services.extraction.ocr import OcrExtractor
+
+if __name__ == "__main__":
+    letters = [LetterFile(str(n), Path(sys.argv[1]), "image/png") for n in range(50)]
+    for _ in OcrExtractor(workers=1).extract(letters):
+        print("read", flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_processes_end_quietly_with_their_parent(tmp_path: Path, end: signal.Signals) -> None:
+    german_letter().save(tmp_path / "a.png")
+    (tmp_path / "parent.py").write_text(PARENT, encoding="utf-8")
+    arguments = [sys.executable, str(tmp_path / "parent.py"), str(tmp_path / "a.png")]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    with subprocess.Popen(
+        arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None and parent.stdout.readline() == "read\n"
+        if end == signal.SIGINT:
+            os.killpg(parent.pid, end)  # as Ctrl-C does: to parent and readers alike
+        else:
+            parent.send_signal(end)
+        errors = parent.communicate(timeout=60)[1]  # returns when the readers, which hold the pipe, are gone too
+    assert "BrokenPipe" not in errors
+    assert "letter-reader" not in errors
+    assert errors.count("Traceback") <= (1 if end == signal.SIGINT else 0)  # the parent's own KeyboardInterrupt
 
 
 def test_nothing_to_read_starts_no_process() -> None:
