@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import webbrowser
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from typer.core import TyperGroup
 
 from flows.clock import utc_now
 from services.errors import IntakeError, PlatformError
-from services.settings import Settings
+from services.settings import read_settings
 
 if TYPE_CHECKING:
     from flows.steps.load import LoadResult
@@ -81,7 +82,9 @@ def main(
         handlers=[RichHandler(console=err, show_path=False)],
         force=True,
     )
-    ctx.obj = Settings(data_dir=data_dir) if data_dir else Settings()
+    # Whoever stops us politely gets the same order as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ctx.obj = read_settings(data_dir=data_dir) if data_dir else read_settings()
 
 
 @contextmanager
@@ -350,8 +353,11 @@ def serve(
         out.print(f"API     {server.url}/docs\nPortal  {url}\n(the link works once; Ctrl-C stops)", highlight=False, soft_wrap=True)
         if open_browser:
             webbrowser.open(url)
-        while server.thread.is_alive():
-            server.thread.join(0.5)
+        try:
+            while server.thread.is_alive():
+                server.thread.join(0.5)
+        except KeyboardInterrupt:
+            err.print("Stopping after the letter or build under way; nothing is lost.")
 
 
 @app.command()
@@ -407,11 +413,16 @@ def doctor(ctx: typer.Context, as_json: JsonFlag = False) -> None:
 def dataset_new(
     name: Annotated[str, typer.Argument(help="Plural, lower case, underscores: bus_stops.")],
     file: Annotated[Path, typer.Option("--from", exists=True, dir_okay=False, help="A sample: CSV or GeoJSON.")],
+    as_json: JsonFlag = False,
 ) -> None:
     """Scaffold a dataset folder from a sample: contract, staging model, tests. Nothing else needs to be edited."""
     from flows.scaffold import scaffold_dataset
 
-    for path in scaffold_dataset(name, file):
+    written = scaffold_dataset(name, file)
+    if as_json:
+        _print_json({"dataset": name, "files": written})
+        return
+    for path in written:
         out.print(f"wrote {path}")
     out.print(f"Next: look at the contract, then cartulary load {name} {file}")
 
@@ -438,8 +449,10 @@ def keys_list(ctx: typer.Context, as_json: JsonFlag = False) -> None:
 
 
 @keys_app.command("revoke")
-def keys_revoke(ctx: typer.Context, key_id: str) -> None:
+def keys_revoke(
+    ctx: typer.Context, key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")], as_json: JsonFlag = False
+) -> None:
     """Revoke a key at once."""
     with _services(ctx) as services:
         services.keys.revoke(key_id, utc_now())
-    out.print(f"revoked {key_id}")
+    _print_json({"revoked": key_id}) if as_json else out.print(f"revoked {key_id}")

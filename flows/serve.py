@@ -54,7 +54,7 @@ def serving(services: Services, *, host: str | None = None, port: int | None = N
     thread.start()
     try:
         _wait_until_started(server, thread)
-        yield Server(services, f"http://{host}:{listener.getsockname()[1]}", orchestrator, thread)
+        yield Server(services, f"http://{_reachable(host)}:{listener.getsockname()[1]}", orchestrator, thread)
     finally:
         # Open event streams would hold the server up for the whole of its grace.
         app.state.events.close()
@@ -62,6 +62,12 @@ def serving(services: Services, *, host: str | None = None, port: int | None = N
         thread.join()
         orchestrator.close()
         listener.close()
+
+
+def _reachable(host: str) -> str:
+    """The address as a browser on this machine takes it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 compared, not listened on
+    return f"[{host}]" if ":" in host else host
 
 
 def _listen(host: str, port: int) -> socket.socket:

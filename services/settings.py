@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from services.errors import ConfigurationError
 
 PREFIX = "CARTULARY_"
 DELIMITER = "__"
@@ -23,7 +25,6 @@ class WarehouseSettings(BaseModel):
     username: str = "default"
     password: SecretStr = SecretStr("")
     secure: bool = False
-    cluster: str = ""
     timeout_seconds: int = 300
     memory_bytes: int = Field(default=2_000_000_000, description="Limit of one query's memory.")
 
@@ -87,6 +88,8 @@ class FileSecretsSource(PydanticBaseSettingsSource):
         for name, path in os.environ.items():
             if not (name.startswith(PREFIX) and name.endswith("_FILE")):
                 continue
+            if not Path(path).is_file():
+                raise ConfigurationError(f"{name} names {path}, which is no file: write the secret there, or remove the variable.")
             keys = name.removeprefix(PREFIX).removesuffix("_FILE").lower().split(DELIMITER)
             target = values
             for key in keys[:-1]:
@@ -121,3 +124,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then *_FILE secrets, then .env."""
         return init_settings, env_settings, FileSecretsSource(settings_cls), dotenv_settings
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings of the environment and of `given`; ConfigurationError names every variable that is wrong."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = "; ".join(f"{PREFIX}{DELIMITER.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors())
+        raise ConfigurationError(f"Wrong settings: {wrong}. See .env.example.") from None

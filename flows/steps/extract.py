@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.steps.record import Clock
-from services.errors import ExtractionError
+from services.errors import ExtractionError, NotFoundError, PlatformError
 from services.extraction.base import Extraction, LetterFile
-from services.state.work import WorkItem
+from services.state.work import MAX_ATTEMPTS, WorkItem
 from services.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -32,31 +32,44 @@ def extraction_id(letter_id: str, services: Services, attempt: str = "") -> str:
 
 def extract_outstanding(services: Services, *, clock: Clock, batch: int = 64) -> Iterator[str]:
     """Read up to `batch` outstanding letters, one after the other as each is done; yields the letter_id once its extraction
-    is in bronze and its geocoding is queued. A letter that cannot be read now is put back with its reason."""
+    is in bronze and its geocoding is queued. A letter that cannot be read now is put back with its reason; when the reading
+    itself ends early, whatever was not read is free again."""
     owner = f"process {os.getpid()}"
     items = {
         item.key: item for item in services.state.work.claim("extract", limit=batch, owner=owner, lease_seconds=LEASE_SECONDS, now=clock())
     }
     if not items:
         return
+    unsettled = dict(items)
+    try:
+        for letter_id, is_extracted in _extract(services, items, clock):
+            del unsettled[letter_id]
+            if is_extracted:
+                yield letter_id
+    finally:
+        services.state.work.release("extract", unsettled, owner=owner)
+
+
+def _extract(services: Services, items: Mapping[str, WorkItem], clock: Clock) -> Iterator[tuple[str, bool]]:
+    """Settle each claimed letter: whether there is an extraction of it now."""
     ids = {letter_id: extraction_id(letter_id, services, str(item.payload.get("attempt", ""))) for letter_id, item in items.items()}
     known = _known(services, ids)
-    for letter_id in known & items.keys():
+    for letter_id in sorted(known):
         _finish(services, letter_id, clock())
-        yield letter_id
+        yield letter_id, True
     todo = [letter_id for letter_id in items if letter_id not in known]
     with ExitStack() as stack:
-        files = _files(services, todo, stack)
+        files = _files(services, todo, stack, clock)
         for letter_id in set(todo) - {file.letter_id for file in files}:
-            services.state.work.fail("extract", letter_id, "The letter is not in bronze: run `cartulary reprocess`.", False, clock())
+            yield letter_id, False
         started_at = clock()
         for letter_id, answer in services.extractor.extract(files):
             if isinstance(answer, ExtractionError):
-                yield from _failed(services, items[letter_id], ids[letter_id], answer, started_at, clock())
+                yield letter_id, _failed(services, items[letter_id], ids[letter_id], answer, started_at, clock())
                 continue
             services.warehouse.insert("bronze.extractions", [_row(services, letter_id, ids[letter_id], answer, started_at, clock())])
             _finish(services, letter_id, clock())
-            yield letter_id
+            yield letter_id, True
 
 
 def _known(services: Services, ids: Mapping[str, str]) -> set[str]:
@@ -67,19 +80,25 @@ def _known(services: Services, ids: Mapping[str, str]) -> set[str]:
     return {str(row["letter_id"]) for row in rows}
 
 
-def _files(services: Services, letter_ids: Sequence[str], stack: ExitStack) -> list[LetterFile]:
+def _files(services: Services, letter_ids: Sequence[str], stack: ExitStack, clock: Clock) -> list[LetterFile]:
+    """The letters' files, as long as `stack` is open; a letter without its file fails alone."""
     if not letter_ids:
         return []
     rows = services.warehouse.query((SQL / "letter_files.sql").read_text(encoding="utf-8"), {"letter_ids": list(letter_ids)})
-    return [
-        LetterFile(
-            letter_id=row["letter_id"],
-            path=stack.enter_context(services.objects.local_path(row["object_key"])),
-            media_type=row["media_type"],
-            pages=row["page_count"],
-        )
-        for row in rows
-    ]
+    by_letter = {row["letter_id"]: row for row in rows}
+    files = []
+    for letter_id in letter_ids:
+        try:
+            if letter_id not in by_letter:
+                raise NotFoundError(f"Letter {letter_id} has no stored upload in bronze: run `cartulary reprocess`.")
+            row = by_letter[letter_id]
+            path = stack.enter_context(services.objects.local_path(row["object_key"]))
+        except PlatformError as error:
+            logger.warning("Letter %s cannot be read: %s", letter_id, error)
+            services.state.work.fail("extract", letter_id, str(error), error.retryable, clock())
+            continue
+        files.append(LetterFile(letter_id=letter_id, path=path, media_type=row["media_type"], pages=row["page_count"]))
+    return files
 
 
 def _finish(services: Services, letter_id: str, now: datetime) -> None:
@@ -87,18 +106,17 @@ def _finish(services: Services, letter_id: str, now: datetime) -> None:
     services.state.work.done("extract", [letter_id])
 
 
-def _failed(
-    services: Services, item: WorkItem, identifier: str, error: ExtractionError, started_at: datetime, now: datetime
-) -> Iterator[str]:
-    """A passing fault is tried again; a lasting one becomes an extraction with the outcome `failed`, which a person reviews."""
-    if error.retryable:
+def _failed(services: Services, item: WorkItem, identifier: str, error: ExtractionError, started_at: datetime, now: datetime) -> bool:
+    """A passing fault is tried again; a lasting one, or one that comes each time, becomes an extraction with the outcome
+    `failed`, which a person reviews. Returns whether there is an extraction."""
+    if error.retryable and item.attempts + 1 < MAX_ATTEMPTS:
         services.state.work.fail("extract", item.key, str(error), True, now)
         logger.warning("Letter %s is put back: %s", item.key, error)
-        return
+        return False
     row = _row(services, item.key, identifier, Extraction(outcome="failed", raw=str(error)), started_at, now)
     services.warehouse.insert("bronze.extractions", [row])
     _finish(services, item.key, now)
-    yield item.key
+    return True
 
 
 def _row(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from flows.steps.record import Clock, StepResult
+from services.errors import PlatformError
 from services.geocoding.base import Address, Geocode
 from services.wiring import Services
+
+logger = logging.getLogger(__name__)
 
 BATCH = 1000
 LEASE_SECONDS = 300
@@ -45,19 +50,36 @@ def requeue_after_new_register(services: Services, *, clock: Clock) -> StepResul
 
 def geocode_outstanding(services: Services, *, clock: Clock) -> StepResult:
     """Ask the geocoder for all outstanding subjects, in batches; each answer lands once."""
-    placed: dict[str, int] = {}
+    placed: Counter[str] = Counter()
     while True:
         items = services.state.work.claim("geocode", limit=BATCH, owner=_owner(), lease_seconds=LEASE_SECONDS, now=clock())
         if not items:
             return StepResult("geocode", placed)
-        keys = [item.key for item in items]
+        placed += _place([item.key for item in items], services, clock)
+
+
+def _place(keys: Sequence[str], services: Services, clock: Clock) -> Counter[str]:
+    """Place claimed subjects together. Where that fails for good, halves are tried, so that one address holds up no other;
+    where it fails for now, all are free again."""
+    try:
+        # Asked before the answer: a register that comes in between asks again.
+        generation = register_generation(services)
         subjects = _subjects(services, keys)
         answers = services.geocoder.geocode({key: subject["address"] for key, subject in subjects.items()})
-        rows = _rows(services, subjects, answers, register_generation(services), clock())
+        rows = _rows(services, subjects, answers, generation, clock())
         services.warehouse.insert("bronze.geocodes", rows)
-        services.state.work.done("geocode", keys)
-        for row in rows:
-            placed[row["precision"]] = placed.get(row["precision"], 0) + 1
+    except PlatformError as error:
+        if error.retryable:
+            services.state.work.release("geocode", keys, owner=_owner(), error=str(error))
+            raise
+        if len(keys) == 1:
+            logger.warning("%s cannot be placed: %s", keys[0], error)
+            services.state.work.fail("geocode", keys[0], str(error), False, clock())
+            return Counter(failed=1)
+        middle = len(keys) // 2
+        return _place(keys[:middle], services, clock) + _place(keys[middle:], services, clock)
+    services.state.work.done("geocode", keys)
+    return Counter(row["precision"] for row in rows)
 
 
 def _subjects(services: Services, keys: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -37,7 +37,10 @@ def recorded(services: Services, run_id: str, step: str, action: Callable[[], St
     try:
         result = action()
     except PlatformError as error:
-        _write(services, run_id, StepResult(step, message=str(error)), "failed", started_at, clock())
+        try:
+            _write(services, run_id, StepResult(step, message=str(error)), "failed", started_at, clock())
+        except PlatformError as second:
+            logger.warning("The failure of %s could not be recorded: %s", step, second)
         raise
     if result.did_something:
         counts = ", ".join(f"{name}={count}" for name, count in result.counts.items())

@@ -14,6 +14,7 @@ from flows.steps.load import load_outstanding
 from flows.steps.publish import publish
 from flows.steps.record import Clock, StepResult, recorded
 from flows.steps.transform import needs_build, transform
+from services.errors import PublishError
 from services.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class _Run:
         self.services, self.clock, self.progress, self.is_stopping = services, clock, progress, is_stopping
         self.run_id = uuid.uuid4().hex
         self.counts: dict[str, dict[str, int]] = {}
+        self.red_build: PublishError | None = None
 
     def step(self, name: str, action: Callable[[], StepResult]) -> StepResult:
         result = recorded(self.services, self.run_id, name, action, self.clock)
@@ -48,8 +50,14 @@ class _Run:
         return result
 
     def build_if_needed(self) -> None:
-        if not self.is_stopping() and needs_build(self.services):
+        """Build what changed. A red build does not stop the reading: letters are placed by the register that is there, and the
+        reason is raised at the end of the run."""
+        if self.red_build or self.is_stopping() or not needs_build(self.services):
+            return
+        try:
             self.step("transform", lambda: transform(self.services, now=self.clock()))
+        except PublishError as error:
+            self.red_build = error
 
     def take_in(self) -> None:
         """Register what was accepted while the warehouse was away, load data files, and look at a new register with new eyes."""
@@ -81,6 +89,8 @@ class _Run:
         """Place what was read; returns when it is worth doing so again: a question costs much more than one more address in it,
         so that placing takes a fifth of the time at most, and letters still appear one by one where it is quick."""
         started = self.clock()
+        if self.red_build and not self.services.warehouse.scalar("select count() from gold.builds where state = 'published'"):
+            return started
         self.step("geocode", lambda: geocode_outstanding(self.services, clock=self.clock))
         return self.clock() + PLACING_PAUSE * (self.clock() - started)
 
@@ -107,6 +117,8 @@ def run_outstanding(
         run.build_if_needed()
         if read < LETTERS_PER_BUILD or is_stopping():
             break
+    if run.red_build:
+        raise run.red_build
     if run.counts.get("transform"):
         run.step("publish", publish)
     return RunResult(run.run_id, run.counts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +12,9 @@ from services.contracts import DatasetContract
 from services.errors import WarehouseError
 from services.warehouse import fitness
 from services.warehouse.client import Warehouse
+from services.warehouse.migrate import DDL_DIR, ddl
 from services.warehouse.statements import statement
 
-DDL_DIR = Path(__file__).with_name("ddl")
 # Two threads sort, compress and write: 1.3 s instead of 1.6 s for 300 MB on two cores.
 INSERT_THREADS = 2
 # Up to so many rows keys are counted exactly (some 100 MB), beyond it they are estimated.
@@ -56,8 +55,6 @@ class Landing:
         self._contract = contract
         self._table = contract.name
         self._positions = contract.of_type("longitude", "latitude")
-        cluster = warehouse.settings.cluster
-        self._on_cluster = f"on cluster '{cluster}'" if cluster else ""
 
     def ensure_table(self) -> None:
         """Create the landing table, or add the columns that the contract has won since."""
@@ -66,7 +63,7 @@ class Landing:
             "select name from system.columns where database = 'bronze' and table = {table:String}", {"table": self._table}
         )
         for column in sorted(set(self._contract.column_names) - {row["name"] for row in known}):
-            self._warehouse.command(f"alter table bronze.{self._table} {self._on_cluster} add column if not exists `{column}` String")
+            self._warehouse.command(f"alter table bronze.{self._table} add column if not exists `{column}` String")
 
     def can_read(self, path: Path) -> bool:
         """Whether ClickHouse can open the file itself: only in this process, and it takes some signs of a path for patterns."""
@@ -117,7 +114,7 @@ class Landing:
 
     def close_batches(self, load_id: str) -> None:
         """Take the load's table of incoming batches away."""
-        self._warehouse.command(f"drop table if exists bronze.incoming_{load_id} {self._on_cluster} sync")
+        self._warehouse.command(f"drop table if exists bronze.incoming_{load_id} sync")
 
     def has_every_row(self, load_id: str, received: int) -> bool:
         """Whether the numbers of landed and rejected rows are 1 to `received`, each once, as far as count, ends and sum can tell."""
@@ -171,17 +168,14 @@ class Landing:
         self.close_batches(load_id)
         # A lightweight delete is a mutation: cheap, but not free, and mostly there is nothing to delete.
         if self.count(load_id):
-            self._warehouse.command(statement("delete_landed", table=self._table, on_cluster=self._on_cluster), {"load_id": load_id})
+            self._warehouse.command(statement("delete_landed", table=self._table), {"load_id": load_id})
         if self.count_rejected(load_id) > keep_rejected:
             last = self._warehouse.scalar(statement("last_kept"), {"load_id": load_id, "count": keep_rejected}) if keep_rejected else 0
-            self._warehouse.command(statement("delete_rejected", on_cluster=self._on_cluster), {"load_id": load_id, "last": int(last or 0)})
+            self._warehouse.command(statement("delete_rejected"), {"load_id": load_id, "last": int(last or 0)})
 
     def _create(self, template: str, table: str) -> None:
         columns = "\n".join(f"    `{name}` String," for name in self._contract.column_names)
-        engine = "ReplicatedMergeTree" if self._warehouse.settings.cluster else "MergeTree"
-        text = (DDL_DIR / template).read_text(encoding="utf-8")
-        for name, value in (("table", table), ("on_cluster", self._on_cluster), ("columns", columns), ("engine", engine)):
-            text = text.replace("{" + name + "}", value)
+        text = ddl((DDL_DIR / template).read_text(encoding="utf-8")).replace("{table}", table).replace("{columns}", columns)
         self._warehouse.command(text.strip().removesuffix(";"))
 
 

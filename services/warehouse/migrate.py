@@ -16,15 +16,10 @@ STATEMENT_END = re.compile(r";\s*(?:\n|$)")
 def migrate(warehouse: Warehouse) -> list[str]:
     """Apply what is outstanding, in order; returns the names applied. Each file may be run twice without harm, so that a
     killed run is simply run again."""
-    on_cluster = f"on cluster '{warehouse.settings.cluster}'" if warehouse.settings.cluster else ""
-    engine = "ReplicatedMergeTree" if on_cluster else "MergeTree"
     for database in DATABASES:
-        warehouse.command(f"create database if not exists {database} {on_cluster}")
-    warehouse.command(
-        f"create table if not exists bronze.schema_migrations {on_cluster} "
-        "(name String, applied_at DateTime64(3, 'UTC') default now64(3, 'UTC')) "
-        f"engine = {engine} order by name"
-    )
+        warehouse.command(f"create database if not exists {database}")
+    for statement in _statements(DDL_DIR / "schema_migrations.sql"):
+        warehouse.command(statement)
     applied = {row["name"] for row in warehouse.query("select distinct name from bronze.schema_migrations")}
     known = sorted(DDL_DIR.glob("[0-9]*.sql"))
     newer = applied - {path.stem for path in known}
@@ -36,10 +31,17 @@ def migrate(warehouse: Warehouse) -> list[str]:
     for path in known:
         if path.stem in applied:
             continue
-        text = path.read_text(encoding="utf-8").replace("{on_cluster}", on_cluster).replace("{engine}", engine)
-        for statement in STATEMENT_END.split(text):
-            if statement.strip():
-                warehouse.command(statement)
+        for statement in _statements(path):
+            warehouse.command(statement)
         warehouse.insert("bronze.schema_migrations", [{"name": path.stem}])
         done.append(path.stem)
     return done
+
+
+def ddl(text: str) -> str:
+    """Fill in what a cluster would have otherwise; the one place that names an engine."""
+    return text.replace("{on_cluster}", "").replace("{engine}", "MergeTree")
+
+
+def _statements(path: Path) -> list[str]:
+    return [statement for statement in STATEMENT_END.split(ddl(path.read_text(encoding="utf-8"))) if statement.strip()]

@@ -1,2 +1,2 @@
-delete from bronze.$table $on_cluster
+delete from bronze.$table
 where _load_id = {load_id:String}
