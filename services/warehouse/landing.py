@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -149,6 +150,11 @@ class Landing:
         sql = statement("count_keys", table=self._table, counter="uniqExact" if is_exact else "uniqCombined64", key=key)
         repeated = landed - int(self._warehouse.scalar(sql, {"load_id": load_id}))
         return repeated if is_exact or repeated > landed // 50 else 0
+
+    def count_together(self, load_ids: Sequence[str]) -> int:
+        """Rows of these loads of which each natural key counts once; estimated."""
+        sql = statement("count_effective_keys", table=self._table, key=_names(self._contract.natural_key))
+        return int(self._warehouse.scalar(sql, {"load_ids": list(load_ids)}))
 
     def unreadable_values(self, load_id: str) -> list[tuple[str, int, str]]:
         """Optional values that landed but do not mean what the contract says (column, how many, an example): silver makes them null."""
