@@ -5,7 +5,7 @@ with
             facility_kind,
             facility_id,
             facility_name,
-            h3PointDistKm({latitude:Float64}, {longitude:Float64}, latitude, longitude) as distance_km
+            round(h3PointDistKm({latitude:Float64}, {longitude:Float64}, latitude, longitude), 6) as distance_km
         from gold.dim_facilities
     ),
 
