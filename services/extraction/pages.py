@@ -20,7 +20,7 @@ PDF = "application/pdf"
 PDF_DPI = 200
 MAX_SIDE = 3000
 # PDFium is documented as not thread-safe.
-_pdfium_lock = threading.Lock()
+pdfium_lock = threading.Lock()
 
 
 @contextmanager
@@ -44,14 +44,14 @@ def page_count(path: Path, media_type: str) -> int:
     """Count the pages of a letter's file; raises ExtractionError if it cannot be decoded."""
     with _readable(path):
         if media_type == PDF:
-            with _pdfium_lock, pypdfium2.PdfDocument(path) as document:
+            with pdfium_lock, pypdfium2.PdfDocument(path) as document:
                 return len(document)
         with Image.open(path) as image:
             return int(getattr(image, "n_frames", 1))
 
 
 def _pdf_page(path: Path, number: int, max_side: int) -> Pixels:
-    with _pdfium_lock, pypdfium2.PdfDocument(path) as document:
+    with pdfium_lock, pypdfium2.PdfDocument(path) as document:
         if not 1 <= number <= len(document):
             raise NotFoundError(f"{path.name} has {len(document)} pages, not {number}")
         page = document[number - 1]

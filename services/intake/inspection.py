@@ -12,7 +12,7 @@ from PIL import Image
 from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
 
 from services.errors import IntakeError
-from services.extraction.pages import _pdfium_lock as pdfium_lock
+from services.extraction.pages import pdfium_lock
 from services.intake.sniff import HEAD_BYTES, Sniffed, sniff
 from services.settings import IntakeSettings
 
