@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from services.contracts import IDENTIFIER, STAGING_DIR, DatasetContract, header_key, load_contracts, read_contract
+from services.contracts import IDENTIFIER, STAGING_DIR, DatasetContract, header_key, load_contracts, read_contract, reserved_names
 from services.errors import ConflictError, ContractError
 from services.tabular.features import features
 from services.tabular.geometry import read_polygons
@@ -43,9 +43,10 @@ def scaffold_dataset(name: str, sample: Path, staging_dir: Path = STAGING_DIR) -
 
     Raises ContractError for a bad name or file, ConflictError when there is such a dataset.
     """
-    if not IDENTIFIER.fullmatch(name) or name in ("cartulary", "letters", "submissions", "corrections", "uploads", "loads", "extractions"):
+    if not IDENTIFIER.fullmatch(name) or name in reserved_names():
         raise ContractError(
-            f"{name!r} cannot name a dataset: use lower case letters, digits and _, start with a letter, and be new: wells."
+            f"{name!r} cannot name a dataset: use lower case letters, digits and _, start with a letter, and take no name of "
+            "Cartulary's own tables: wells."
         )
     folder = staging_dir / name
     if folder.exists() or name in load_contracts(staging_dir):

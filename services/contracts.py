@@ -6,6 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,8 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from services.errors import ContractError
 from services.settings import DBT_PROJECT_DIR
 
+DDL_DIR = Path(__file__).with_name("warehouse") / "ddl"
 STAGING_DIR = DBT_PROJECT_DIR / "models" / "silver" / "staging"
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
+CREATED = re.compile(r"\bcreate table if not exists bronze\.([a-z][a-z0-9_]*)")
 
 ColumnType = Literal["String", "Float64", "Int64", "UInt64", "UInt8", "Bool", "Date", "DateTime", "longitude", "latitude", "geometry"]
 Mode = Literal["replace", "append", "upsert"]
@@ -60,6 +63,8 @@ class DatasetContract(BaseModel):
         for name in (self.name, *names):
             if not IDENTIFIER.fullmatch(name):
                 raise ValueError(f"{name!r} is not a name: use lower case letters, digits and _, and start with a letter")
+        if self.name in reserved_names():
+            raise ValueError(f"{self.name!r} is the name of a table of Cartulary's own: choose another one for the dataset")
         if len(set(names)) < len(names):
             raise ValueError(f"a column is listed twice: {', '.join(sorted({name for name in names if names.count(name) > 1}))}")
         for field in ("natural_key", "required", "order", "pii_columns", "aliases"):
@@ -110,6 +115,13 @@ class DatasetContract(BaseModel):
             if rivals and index != (exact or rivals)[0]:
                 matched[index] = None
         return matched
+
+
+@cache
+def reserved_names() -> frozenset[str]:
+    """What no dataset may be called: tables that bronze has for itself, and the source that dbt knows them by."""
+    texts = (path.read_text(encoding="utf-8") for path in DDL_DIR.glob("*.sql"))
+    return frozenset({"cartulary"}.union(*(CREATED.findall(text) for text in texts)))
 
 
 def header_key(header: str) -> str:

@@ -1,7 +1,8 @@
 {#-
-  Rows of a dataset that count: only of loads that finished, as the dataset's contract says. replace: the newest load alone;
-  append: all loads; upsert: the newest row of each natural key. Every staging model of a dataset starts with it; beside the columns
-  of the source it has `_generation`, the generation of the load.
+  Rows of a dataset that count, whatever the order in which its loads were finished: those of the newest load with mode replace and of all
+  loads asked for after it; of all loads if none replaced. Of a natural key only its last row counts; a contract with mode append keeps
+  all rows, except those that a later load with mode upsert brought anew. Every staging model of a dataset starts with it; beside the
+  columns of the source it has `_generation`, the generation of the load.
 -#}
 {% macro loaded_rows(dataset) -%}
     {%- set contract = namespace(mode='replace', natural_key=[]) -%}
@@ -13,34 +14,49 @@
             {%- if contract.natural_key is string -%}{%- set contract.natural_key = [contract.natural_key] -%}{%- endif -%}
         {%- endfor -%}
     {%- endif -%}
+    {%- set key -%}
+        {%- for column in contract.natural_key %}landed.{{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+    {%- endset -%}
     (
         select
             landed.*,
             loads.generation as _generation
         from {{ source(dataset, dataset) }} as landed
-        inner join {{ loaded_loads(dataset, contract.mode) }} as loads on landed._load_id = loads.load_id
+        inner join {{ loaded_loads(dataset) }} as loads on landed._load_id = loads.load_id
         -- The same again as a set: the primary key then skips the rows of all other loads.
-        where landed._load_id in (select load_id from {{ loaded_loads(dataset, contract.mode) }})
-        {%- if contract.natural_key %}
-        order by loads.generation desc, landed._row_number desc
-        limit 1 by {% for column in contract.natural_key %}landed.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+        where landed._load_id in (select load_id from {{ loaded_loads(dataset) }})
+        {%- if contract.natural_key and contract.mode == 'append' %}
+        qualify
+            (loads.place, landed._row_number)
+            >= maxIf((loads.place, landed._row_number), loads.mode = 'upsert') over (partition by {{ key }})
+        {%- elif contract.natural_key %}
+        order by loads.place desc, landed._row_number desc
+        limit 1 by {{ key }}
         {%- endif %}
     )
 {%- endmacro %}
 
-{#- Loads of a dataset whose newest state is loaded; of a dataset that is replaced, the newest alone. -#}
-{% macro loaded_loads(dataset, mode) -%}
+{#-
+  Loads of a dataset that count: `place` is their order, in which they were asked for. Equal to `effective` in services/warehouse/loads.py.
+-#}
+{% macro loaded_loads(dataset) -%}
     (
             select
                 load_id,
-                argMax(generation, _ingested_at) as generation
-            from {{ source('cartulary', 'loads') }}
-            where dataset = '{{ dataset }}'
-            group by load_id
-            having argMax(state, _ingested_at) = 'loaded'
-            {%- if mode == 'replace' %}
-            order by generation desc, load_id desc
-            limit 1
-            {%- endif %}
+                generation,
+                mode,
+                (asked_at, generation, load_id) as place
+            from (
+                select
+                    load_id,
+                    any(mode) as mode,
+                    any(asked_at) as asked_at,
+                    argMax(generation, _ingested_at) as generation
+                from {{ source('cartulary', 'loads') }}
+                where dataset = '{{ dataset }}'
+                group by load_id
+                having argMax(state, _ingested_at) = 'loaded'
+            )
+            qualify place >= maxIf(place, mode = 'replace') over ()
         )
 {%- endmacro %}

@@ -66,7 +66,8 @@ def load_upload(
 ) -> LoadResult:
     """Load one stored upload (the SHA-256 of its bytes) into a dataset, under the contract's mode unless another is given.
 
-    The same upload is not loaded again while it is the newest (or, appended, at all). `progress` is told bytes done and in all.
+    The same upload is not loaded again while it is the newest (or, appended, while it counts), and not at all when a replacement asked
+    for later is loaded already: the result is then that load, with a warning. `progress` is told bytes done and in all.
     Raises ContractError when the file as a whole does not fit: nothing of it is visible then; NotFoundError when there is no such
     upload; WarehouseError or ObjectStoreError when one of them does not answer: the same call later goes on.
     """
@@ -100,11 +101,11 @@ def load_outstanding(services: Services, now: datetime, progress: Progress | Non
             messages.append(f"{dataset}: {error}")
             continue
         services.state.work.done(LOAD, [item.key])
+        messages += [f"{dataset}: {warning}." for warning in result.warnings]
         if not result.was_loaded_before:
             counts["loaded"] += 1
             counts["landed"] += result.landed
             counts["rejected"] += result.rejected
-            messages += [f"{dataset}: {warning}." for warning in result.warnings]
 
 
 def _load_alone(services: Services, upload_id: str, dataset: str, mode: str | None, now: datetime, progress: Progress) -> LoadResult:
@@ -116,19 +117,25 @@ def _load_alone(services: Services, upload_id: str, dataset: str, mode: str | No
     landing.ensure_table()
     attempts = loads.of_dataset(services.warehouse, dataset)
     _bury_dead(services, landing, attempts, upload_id, now)
-    if before := _loaded_before(attempts, upload_id, mode, contract):
+    counting = loads.effective(attempts)
+    if before := _loaded_before(counting, upload_id, mode, contract):
         return _result(before, (), was_loaded_before=True)
+    asked_at = _asked_at(services, upload_id, dataset) or now
+    if overtaken := _overtaken_by(counting, asked_at):
+        note = f"{upload_id[:12]} was not loaded, since a replacement asked for later, {overtaken.upload_id[:12]}, is loaded already"
+        return _result(overtaken, [note], was_loaded_before=True)
     started = time.monotonic()
-    load = Load(_load_id(upload_id, dataset, mode, now), upload_id, dataset, contract.version, mode, now)
+    load = Load(_load_id(upload_id, dataset, mode, now), upload_id, dataset, contract.version, mode, now, asked_at=asked_at)
     loads.record(services.warehouse, load)
     try:
         with services.objects.local_path(_object_key(upload_id)) as path:
             load, warnings = _land(landing, contract, load, path, progress)
-        _check(load, contract, attempts)
+        rows_before = _rows_before(landing, load, contract, counting)
+        _check(load, contract, rows_before)
     except PlatformError as error:
         _fail(services, landing, load, error, now + timedelta(seconds=time.monotonic() - started))
         raise
-    warnings += _look_back(landing, load, attempts)
+    warnings += _look_back(landing, load, rows_before)
     finished_at = now + timedelta(seconds=time.monotonic() - started)
     load = loads.publish(services.warehouse, replace(load, message="; ".join(warnings), finished_at=finished_at))
     return _result(load, warnings)
@@ -149,10 +156,22 @@ def _load_id(upload_id: str, dataset: str, mode: str, now: datetime) -> str:
     return hashlib.sha256(f"load:{upload_id}:{dataset}:{mode}:{now.isoformat()}".encode()).hexdigest()[:32]
 
 
-def _loaded_before(attempts: Sequence[Load], upload_id: str, mode: str, contract: DatasetContract) -> Load | None:
-    """The load that makes another one needless: of the newest generation or, appended, of any."""
-    loaded = [load for load in attempts if load.state == "loaded"]
-    candidates = loaded if mode == "append" else loaded[:1]
+def _asked_at(services: Services, upload_id: str, dataset: str) -> datetime | None:
+    """When this load was asked for: as the queue knows it, else when the file was received."""
+    item = services.state.work.get(LOAD, upload_id)
+    if item and item.payload.get("dataset") == dataset and item.payload.get("asked_at"):
+        return datetime.fromisoformat(str(item.payload["asked_at"]))
+    return loads.received_at(services.warehouse, upload_id)
+
+
+def _overtaken_by(counting: Sequence[Load], asked_at: datetime) -> Load | None:
+    """The replacement asked for later: what comes late, after a retry or a killed process, would have been replaced by it."""
+    return next((load for load in counting if load.mode == "replace" and (load.asked_at or load.started_at) > asked_at), None)
+
+
+def _loaded_before(counting: Sequence[Load], upload_id: str, mode: str, contract: DatasetContract) -> Load | None:
+    """The load that makes another one needless: the last one or, appended, any that counts."""
+    candidates = counting if mode == "append" else counting[:1]
     same = (upload_id, mode, contract.version)
     return next((load for load in candidates if (load.upload_id, load.mode, load.contract_version) == same), None)
 
@@ -238,7 +257,7 @@ def _land_batches(landing: Landing, load_id: str, batches: Iterable[pa.Table]) -
         landing.close_batches(load_id)
 
 
-def _check(load: Load, contract: DatasetContract, attempts: Sequence[Load]) -> None:
+def _check(load: Load, contract: DatasetContract, before: int) -> None:
     """Whether the load counts: nothing lost, not too much rejected, enough landed."""
     received, landed, rejected = load.received_rows, load.landed_rows, load.rejected_rows
     if not received:
@@ -251,28 +270,31 @@ def _check(load: Load, contract: DatasetContract, attempts: Sequence[Load]) -> N
         )
     if landed < contract.min_rows:
         raise ContractError(f"{landed} rows fit, but {load.dataset} must have at least {contract.min_rows}: nothing was loaded.")
-    before = _generation_before(load, attempts)
-    if before and landed < contract.min_share_of_previous * before.landed_rows:
+    if landed < contract.min_share_of_previous * before:
         raise ContractError(
-            f"{landed} rows would replace {before.landed_rows}, less than the {contract.min_share_of_previous:.0%} that the contract of "
+            f"{landed} rows would replace {before}, less than the {contract.min_share_of_previous:.0%} that the contract of "
             f"{load.dataset} allows: nothing was loaded. Load the whole file, or lower min_share_of_previous."
         )
 
 
-def _generation_before(load: Load, attempts: Sequence[Load]) -> Load | None:
-    return next((other for other in attempts if other.state == "loaded"), None) if load.mode == "replace" else None
+def _rows_before(landing: Landing, load: Load, contract: DatasetContract, counting: Sequence[Load]) -> int:
+    """Rows that a replacement takes the place of; 0 for other modes."""
+    if load.mode != "replace":
+        return 0
+    if len(counting) > 1 and contract.natural_key and contract.mode != "append":
+        return landing.count_together([other.load_id for other in counting])
+    return sum(other.landed_rows for other in counting)
 
 
-def _look_back(landing: Landing, load: Load, attempts: Sequence[Load]) -> list[str]:
+def _look_back(landing: Landing, load: Load, before: int) -> list[str]:
     """What is odd about the landed rows, though it does not stop them."""
     notes = []
     if repeated := landing.duplicate_keys(load.load_id):
         notes.append(f"rows whose key comes again further down, where the last one counts: {repeated}")
     for column, count, example in landing.unreadable_values(load.load_id):
         notes.append(f"{column} could not be read in {count} rows and stays empty there, for instance {example!r}")
-    before = _generation_before(load, attempts)
-    if before and load.landed_rows * 2 < before.landed_rows:
-        notes.append(f"less than half as many rows as before: {load.landed_rows} instead of {before.landed_rows}")
+    if load.landed_rows * 2 < before:
+        notes.append(f"less than half as many rows as before: {load.landed_rows} instead of {before}")
     return notes
 
 

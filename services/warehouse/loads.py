@@ -31,12 +31,14 @@ class Load:
     rejected_rows: int = 0
     unknown_columns: Sequence[str] = ()
     message: str = ""
+    asked_at: datetime | None = None
     finished_at: datetime | None = None
 
 
 def record(warehouse: Warehouse, load: Load) -> None:
     """Write the state of a load: one small row, whole or not at all."""
-    warehouse.insert("bronze.loads", [{**asdict(load), "unknown_columns": list(load.unknown_columns)}])
+    own = {"unknown_columns": list(load.unknown_columns), "asked_at": load.asked_at or load.started_at}
+    warehouse.insert("bronze.loads", [{**asdict(load), **own}])
 
 
 def publish(warehouse: Warehouse, load: Load) -> Load:
@@ -46,6 +48,26 @@ def publish(warehouse: Warehouse, load: Load) -> Load:
         loaded = replace(load, state="loaded", generation=int(newest or 0) + 1)
         record(warehouse, loaded)
     return loaded
+
+
+def effective(attempts: Sequence[Load]) -> list[Load]:
+    """The loads whose rows count, the one asked for last first: the newest replacement and what was asked for after it.
+
+    Equal to the macro loaded_loads in dbt_project/macros/loaded_rows.sql.
+    """
+    loaded = sorted((load for load in attempts if load.state == "loaded"), key=_place, reverse=True)
+    last = next((index for index, load in enumerate(loaded) if load.mode == "replace"), len(loaded))
+    return loaded[: last + 1]
+
+
+def _place(load: Load) -> tuple[datetime, int, str]:
+    return (load.asked_at or load.started_at, load.generation, load.load_id)
+
+
+def received_at(warehouse: Warehouse, upload_id: str) -> datetime | None:
+    """When the bytes of an upload were last received; None when bronze does not know it."""
+    rows = warehouse.query(statement("received_at"), {"upload_id": upload_id})
+    return rows[0]["received_at"] if rows else None
 
 
 def of_dataset(warehouse: Warehouse, dataset: str) -> list[Load]:

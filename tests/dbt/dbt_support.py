@@ -41,8 +41,10 @@ class Bronze:
     def _id(self) -> str:
         return uuid.UUID(int=self.choose.getrandbits(128)).hex
 
-    def load(self, dataset: str, rows: Sequence[dict[str, Any]], state: str = "loaded") -> None:
-        """A new generation of a dataset."""
+    def load(
+        self, dataset: str, rows: Sequence[dict[str, Any]], state: str = "loaded", mode: str = "replace", asked_before: int = 0
+    ) -> None:
+        """A new generation of a dataset, asked for so many minutes before it was loaded."""
         landing = Landing(self.warehouse, self.contracts[dataset])
         landing.ensure_table()
         generation = self.generations[dataset] = self.generations.get(dataset, 0) + 1
@@ -60,12 +62,13 @@ class Bronze:
                     "load_id": load_id,
                     "upload_id": f"upload of {load_id}",
                     "dataset": dataset,
-                    "mode": "replace",
+                    "mode": mode,
                     "generation": generation,
                     "state": state,
                     "received_rows": len(rows),
                     "landed_rows": len(rows),
                     "rejected_rows": 0,
+                    "asked_at": now - timedelta(minutes=asked_before),
                     "started_at": now,
                     "finished_at": now,
                 }

@@ -389,6 +389,62 @@ def test_appended_the_same_file_counts_once_whatever_came_in_between(loader: Loa
     assert loader.load(HEADER + GOOD, mode="append").was_loaded_before
 
 
+def test_what_a_replacement_took_away_may_be_appended_again(loader: Loader) -> None:
+    loader.load(HEADER + GOOD, mode="append")
+    loader.load(HEADER + SECOND)
+    again = loader.load(HEADER + GOOD, mode="append")
+    assert (again.was_loaded_before, again.generation) == (False, 3)
+
+
+def asked(loader: Loader, content: str, at: int, mode: str | None = None) -> str:
+    upload_id = loader.store(content.encode())
+    payload = {upload_id: {"dataset": "address_points", "mode": mode, "asked_at": (START + timedelta(seconds=at)).isoformat()}}
+    loader.state.work.add("load", payload, payload=payload, now=START, again=True)
+    return upload_id
+
+
+def test_a_replacement_that_comes_late_does_not_take_the_place_of_one_asked_for_later(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = asked(loader, HEADER + GOOD, at=0)
+
+    def fail(*_: object) -> None:
+        raise WarehouseError("gone", retryable=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(load_module, "_land", fail)
+        assert load_outstanding(loader.services, START).counts["failed"] == 1
+    second = asked(loader, HEADER + SECOND, at=1)
+    assert load_outstanding(loader.services, START + timedelta(seconds=1)).counts["loaded"] == 1
+    late = load_outstanding(loader.services, START + timedelta(hours=1))
+    assert late.counts["loaded"] == late.counts["failed"] == 0
+    assert f"{first[:12]} was not loaded, since a replacement asked for later, {second[:12]}, is loaded already" in late.message
+    assert loader.state.work.counts() == {"load": {"done": 2}}
+    assert [row["upload_id"] for row in loader.loads() if row["state"] == "loaded"] == [second]
+    # Asked for once more it is the newest wish.
+    asked(loader, HEADER + GOOD, at=2)
+    assert load_outstanding(loader.services, START + timedelta(hours=2)).counts["loaded"] == 1
+
+
+def test_without_a_moment_in_the_queue_the_moment_of_receipt_counts(loader: Loader) -> None:
+    old = HEADER + GOOD
+    upload = {"upload_id": loader.store(old.encode()), "purpose": "dataset", "state": "stored", "received_at": START - timedelta(hours=1)}
+    loader.warehouse.insert("bronze.uploads", [upload])
+    newer = loader.load(HEADER + SECOND)
+    late = loader.load(old)
+    assert (late.was_loaded_before, late.load_id) == (True, newer.load_id)
+    assert "asked for later" in late.warnings[0]
+
+
+def test_a_replacement_is_compared_with_all_rows_that_count(loader: Loader) -> None:
+    loader.contracts["address_points"] = loader.contracts["address_points"].model_copy(update={"min_share_of_previous": 0.5})
+    loader.load(HEADER + "".join(f"A{i},Weg,{i},1,X,12,51\n" for i in range(6)))
+    loader.load(HEADER + "".join(f"A{i},Weg,{i},1,X,12,51\n" for i in range(4, 12)), mode="append")
+    with pytest.raises(ContractError, match="5 rows would replace 12, less than the 50%"):
+        loader.load(HEADER + "".join(f"A{i},Weg,{i},1,X,12,51\n" for i in range(5)))
+    assert loader.load(HEADER + "".join(f"A{i},Weg,{i},1,X,12,51\n" for i in range(6)), mode="replace").landed == 6
+
+
 def test_a_mode_that_cannot_be(loader: Loader) -> None:
     with pytest.raises(ContractError, match="cannot be loaded with mode sideways"):
         loader.load(HEADER + GOOD, mode="sideways")

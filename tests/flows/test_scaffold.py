@@ -16,6 +16,8 @@ from flows.scaffold import scaffold_dataset
 from services.contracts import load_contracts
 from services.errors import ConflictError, ContractError
 from services.object_store.local import LocalObjectStore
+from services.settings import Settings
+from services.state.state import State
 from services.warehouse.client import Warehouse
 
 WELLS = "Brunnen-Nr.;Straße;PLZ;Tiefe (m);Baujahr;Datum;Längengrad;Breitengrad\n" + "".join(
@@ -33,6 +35,13 @@ def wells(tmp_path: Path) -> Path:
 @pytest.fixture
 def staging(tmp_path: Path) -> Path:
     return tmp_path / "staging"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[State]:
+    opened = State.open(Settings(_env_file=None, data_dir=tmp_path))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -61,9 +70,11 @@ def test_columns_types_key_and_aliases_are_inferred(wells: Path, staging: Path) 
     assert contract.match(WELLS.splitlines()[0].split(";")) == list(contract.column_names)
 
 
-def test_the_sample_loads_and_its_model_casts_every_column(wells: Path, staging: Path, tmp_path: Path, loaded_tables: Warehouse) -> None:
+def test_the_sample_loads_and_its_model_casts_every_column(
+    wells: Path, staging: Path, tmp_path: Path, loaded_tables: Warehouse, state: State
+) -> None:
     scaffold_dataset("wells", wells, staging)
-    loader = Loader(loaded_tables, LocalObjectStore(tmp_path / "objects"), None, load_contracts(staging))
+    loader = Loader(loaded_tables, LocalObjectStore(tmp_path / "objects"), state, load_contracts(staging))
     result = loader.load(wells.read_bytes(), "wells")
     assert (result.landed, result.rejected, result.unknown_columns) == (12, 0, ())
     again = loader.load((staging / "wells" / "sample.csv").read_bytes(), "wells")
@@ -84,19 +95,19 @@ def test_models_have_a_grain_and_tests(wells: Path, staging: Path) -> None:
         assert len(list(csv.reader(file))) == 13
 
 
-def test_a_geojson_sample_with_outlines(tmp_path: Path, staging: Path, loaded_tables: Warehouse) -> None:
+def test_a_geojson_sample_with_outlines(tmp_path: Path, staging: Path, loaded_tables: Warehouse, state: State) -> None:
     square = {"type": "Polygon", "coordinates": [[[12, 51], [13, 51], [13, 52], [12, 51]]]}
     rows = [{"type": "Feature", "properties": {"Plot Code": f"P{i}", "use": "garden"}, "geometry": square} for i in range(3)]
     path = tmp_path / "plots.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": rows}), encoding="utf-8")
     scaffold_dataset("plots", path, staging)
-    loader = Loader(loaded_tables, LocalObjectStore(tmp_path / "objects"), None, load_contracts(staging))
+    loader = Loader(loaded_tables, LocalObjectStore(tmp_path / "objects"), state, load_contracts(staging))
     result = loader.load(path.read_bytes(), "plots")
     assert loader.rows(result)[0] == ("P0", "garden", "MULTIPOLYGON (((12 51, 13 51, 13 52, 12 51)))")
 
 
 def test_what_cannot_be_a_dataset(wells: Path, staging: Path, tmp_path: Path) -> None:
-    for name in ("Wells", "1wells", "my wells", "letters"):
+    for name in ("Wells", "1wells", "my wells", "letters", "geocodes", "rejected_rows", "build_journal", "schema_migrations", "cartulary"):
         with pytest.raises(ContractError, match="cannot name a dataset"):
             scaffold_dataset(name, wells, staging)
     scaffold_dataset("wells", wells, staging)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.contracts import DatasetContract, header_key, load_contracts, read_contract
+from services.contracts import DatasetContract, header_key, load_contracts, read_contract, reserved_names
 from services.errors import ContractError
 
 
@@ -129,3 +129,10 @@ def test_contracts_do_not_change() -> None:
     contract: DatasetContract = load_contracts()["areas"]
     with pytest.raises(ValueError, match="frozen"):
         contract.mode = "append"  # type: ignore[misc]
+
+
+def test_the_names_of_our_own_tables_are_reserved(tmp_path: Path) -> None:
+    assert {"uploads", "geocodes", "rejected_rows", "step_outcomes", "build_journal", "schema_migrations", "cartulary"} <= reserved_names()
+    for name in sorted(reserved_names()):
+        with pytest.raises(ContractError, match=f"'{name}' is the name of a table of Cartulary's own: choose another"):
+            load_contracts(write_contract(tmp_path / name, name).parents[1])

@@ -12,6 +12,7 @@ create table if not exists bronze.loads {on_cluster}
     rejected_rows UInt64,
     unknown_columns Array(String),
     message String,
+    asked_at DateTime64(3, 'UTC') default started_at comment 'when somebody wanted the load: decides what comes after what',
     started_at DateTime64(3, 'UTC'),
     finished_at Nullable(DateTime64(3, 'UTC')),
     _ingested_at DateTime64(3, 'UTC') default now64(3, 'UTC')

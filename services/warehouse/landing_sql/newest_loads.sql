@@ -7,6 +7,7 @@ with newest as (
         any(contract_version) as contract,
         any(mode) as load_mode,
         min(started_at) as began_at,
+        any(asked_at) as wanted_at,
         max(generation) as newest_generation,
         argMax(
             (state, received_rows, landed_rows, rejected_rows, unknown_columns, message), (_ingested_at, state != 'started')
@@ -23,6 +24,7 @@ select
     contract as contract_version,
     load_mode as mode,
     began_at as started_at,
+    wanted_at as asked_at,
     newest_generation as generation,
     outcome.1 as state,
     outcome.2 as received_rows,
