@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.context import SpawnProcess
@@ -21,7 +22,11 @@ from services.extraction.reader import LineReader
 # Rises whenever the same letter could be read differently: readers, cuts, vocabulary or rules.
 RULES_VERSION = "2"
 BYTES_PER_READER = 1_000_000_000
+# A slow page takes 20 s on one core; whatever takes longer than this hangs.
+LETTER_SECONDS = 120.0
+PAGE_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+_CLOSE_SECONDS = 2.0
 
 # What a process sends back: letter, extraction or error sentence, whether trying again may help.
 _Answer = tuple[str, "Extraction | str", bool]
@@ -80,20 +85,31 @@ class _Worker:
     process: SpawnProcess
     channel: connection.Connection
     letter: LetterFile | None = None
+    deadline: float = 0.0  # of the letter, by time.monotonic()
 
 
 class OcrExtractor:
     """Extractor with RapidOCR in `workers` spawned processes (0: one per core, as memory allows), started when first needed;
-    `own` are the operator's addresses, as 'Marktgasse 1, 7410 Korvenau' (ConfigurationError if not): never a sender's."""
+    `own` are the operator's addresses, as 'Marktgasse 1, 7410 Korvenau' (ConfigurationError if not): never a sender's. A letter
+    that takes longer than `letter_seconds` and `page_seconds` for each page loses its process."""
 
     name = "ocr"
     model = LineReader.model()
 
-    def __init__(self, workers: int = 0, own: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        workers: int = 0,
+        own: Sequence[str] = (),
+        *,
+        letter_seconds: float = LETTER_SECONDS,
+        page_seconds: float = PAGE_SECONDS,
+    ) -> None:
         self._count = workers or reader_count()
         self._own = own_addresses(own)
         self._own_key = f" own {zlib.crc32(repr(sorted(own)).encode()):08x}" if own else ""
+        self._letter_seconds, self._page_seconds = letter_seconds, page_seconds
         self._workers: list[_Worker] = []
+        self._is_closing = False
         # One batch at a time: two threads that extract would take each other's answers.
         self._lock = Lock()
 
@@ -103,23 +119,42 @@ class OcrExtractor:
         return f"{LineReader.version()} rules {RULES_VERSION}{self._own_key}"
 
     def extract(self, letters: Sequence[LetterFile]) -> Iterator[tuple[str, Extraction | ExtractionError]]:
-        """Yield each letter's extraction or error as it is done. A process that dies is replaced, and its letter may be tried again."""
+        """Yield each letter's extraction or error as it is done.
+
+        A process that dies or hangs is replaced, and its letter may be tried again.
+        Raises ExtractionError (retryable) when another thread closes the extractor meanwhile.
+        """
         with self._lock:
             waiting = deque(letters)
             self._start(min(self._count, len(waiting)))
             try:
                 while waiting or any(worker.letter for worker in self._workers):
+                    if self._is_closing:
+                        raise ExtractionError("the reader was closed meanwhile; what was not read will be tried again", retryable=True)
                     self._hand_out(waiting)
                     yield from self._collect()
             finally:
                 self._drop_busy()
 
     def close(self) -> None:
-        """End all processes; the next extract starts new ones."""
-        with self._lock:
-            for worker in self._workers:
-                _stop(worker)
-            self._workers.clear()
+        """End all processes, within seconds even when they are busy; the next extract starts new ones."""
+        self._is_closing = True
+        try:
+            if not self._lock.acquire(timeout=_CLOSE_SECONDS):
+                # Another thread reads, or a caller was interrupted between two letters and will never take the next one.
+                for worker in list(self._workers):
+                    with suppress(ValueError):  # closed meanwhile
+                        worker.process.kill()
+                if not self._lock.acquire(timeout=_CLOSE_SECONDS):
+                    return
+            try:
+                for worker in self._workers:
+                    _stop(worker)
+                self._workers.clear()
+            finally:
+                self._lock.release()
+        finally:
+            self._is_closing = False
 
     def _start(self, count: int) -> None:
         self._workers = [worker for worker in self._workers if worker.process.is_alive()]
@@ -144,10 +179,13 @@ class OcrExtractor:
                     waiting.appendleft(letter)
                     continue
                 worker.letter = letter
+                worker.deadline = time.monotonic() + self._seconds_for(letter)
 
     def _collect(self) -> Iterator[tuple[str, Extraction | ExtractionError]]:
-        """Wait until a process answers or dies."""
-        ready = connection.wait([handle for worker in self._workers for handle in (worker.channel, worker.process.sentinel)])
+        """Wait until a process answers, dies or has had its time."""
+        handles = [handle for worker in self._workers for handle in (worker.channel, worker.process.sentinel)]
+        deadlines = [worker.deadline for worker in self._workers if worker.letter]
+        ready = connection.wait(handles, max(0.0, min(deadlines) - time.monotonic()) if deadlines else 0.0)
         for worker in [worker for worker in self._workers if worker.channel in ready or worker.process.sentinel in ready]:
             answer = _receive(worker)
             if answer is None:
@@ -156,15 +194,26 @@ class OcrExtractor:
             worker.letter = None
             letter_id, outcome, retryable = answer
             yield letter_id, (ExtractionError(outcome, retryable=retryable) if isinstance(outcome, str) else outcome)
+        late = [worker for worker in self._workers if worker.letter and worker.deadline <= time.monotonic()]
+        for worker in [worker for worker in late if not worker.channel.poll()]:
+            worker.process.kill()
+            yield from self._replace(worker, is_late=True)
 
-    def _replace(self, worker: _Worker) -> Iterator[tuple[str, ExtractionError]]:
+    def _seconds_for(self, letter: LetterFile) -> float:
+        return self._letter_seconds + self._page_seconds * letter.pages
+
+    def _replace(self, worker: _Worker, *, is_late: bool = False) -> Iterator[tuple[str, ExtractionError]]:
         self._workers.remove(worker)
         worker.process.join(_STOP_SECONDS)
         code = worker.process.exitcode
         _stop(worker)
         self._start(len(self._workers) + 1)
         if worker.letter is not None:
-            sentence = f"the reader's process ended (exit code {code}) while it read {worker.letter.path.name}; it will be tried again"
+            name, seconds = worker.letter.path.name, self._seconds_for(worker.letter)
+            happened = f"the reader needed more than {seconds:.0f} s for {name} and was stopped"
+            if not is_late:
+                happened = f"the reader's process ended (exit code {code}) while it read {name}"
+            sentence = f"{happened}; it will be tried again"
             yield worker.letter.letter_id, ExtractionError(sentence, retryable=True)
 
     def _drop_busy(self) -> None:

@@ -107,6 +107,36 @@ def test_a_process_that_dies_is_replaced_and_its_letter_may_be_tried_again(tmp_p
         reader.close()
 
 
+def test_a_process_that_hangs_is_replaced_and_its_letter_may_be_tried_again(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless.png")  # opening it waits for ever
+    reader = OcrExtractor(workers=1, letter_seconds=1, page_seconds=0.5)
+    try:
+        [(letter_id, answer)] = reader.extract([LetterFile("endless", tmp_path / "endless.png", "image/png", pages=2)])
+        assert letter_id == "endless"
+        assert isinstance(answer, ExtractionError) and answer.retryable
+        assert "more than 2 s for endless.png and was stopped; it will be tried again" in str(answer)
+        assert [worker.process.is_alive() for worker in reader._workers] == [True]
+    finally:
+        reader.close()
+
+
+def test_closing_does_not_wait_for_a_letter_that_hangs(tmp_path: Path) -> None:
+    """As after Ctrl-C: the letters are asked for, but nobody takes their answers any more."""
+    os.mkfifo(tmp_path / "endless.png")
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    reader = OcrExtractor(workers=2)
+    answers = reader.extract([LetterFile(name, tmp_path / f"{name}.png", "image/png") for name in ("endless", "broken")])
+    assert next(answers)[0] == "broken"
+    hanging = [worker.process for worker in reader._workers if worker.letter]
+    started = time.monotonic()
+    reader.close()
+    assert time.monotonic() - started < 10
+    hanging[0].join(5)
+    assert [process.is_alive() for process in hanging] == [False]
+    answers.close()  # type: ignore[attr-defined]
+    reader.close()
+
+
 def test_own_addresses_reach_the_processes_and_change_the_version(reader: OcrExtractor, tmp_path: Path) -> None:
     other = OcrExtractor(workers=1, own=["Dorfstrasse 5, 9490 Vaduz"])
     try:
