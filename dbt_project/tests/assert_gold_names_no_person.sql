@@ -1,4 +1,5 @@
--- Gold holds no name, no letter text, no raw answer: no column may be called like one.
+-- Gold holds no name, no letter text, no raw answer: no column may be called like one. tests/dbt/test_conventions.py says the same of columns
+-- that a contract calls personal.
 select
     table,
     name

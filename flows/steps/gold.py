@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class Build:
     inputs: Mapping[str, Mapping[str, int]]
     tables: Mapping[str, str]
     started_at: datetime
+    public_row: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_sql(name: str) -> str:
@@ -43,6 +44,7 @@ def journal(warehouse: Warehouse) -> list[Build]:
             inputs=json.loads(row["inputs"] or "{}"),
             tables=json.loads(row["tables"] or "{}"),
             started_at=row["started_at"],
+            public_row=json.loads(row["public_row"] or "{}"),
         )
         for row in warehouse.query(read_sql("journal"))
     ]
@@ -58,6 +60,7 @@ def write_journal(warehouse: Warehouse, build: Build, *, changed_after: datetime
         "seen_until": build.seen_until,
         "inputs": json.dumps(build.inputs),
         "tables": json.dumps(build.tables),
+        "public_row": json.dumps(build.public_row),
         "started_at": build.started_at,
     }
     warehouse.insert("bronze.build_journal", [row])
@@ -94,23 +97,23 @@ def exchange(warehouse: Warehouse, tables: Mapping[str, str]) -> None:
 def publish_tables(warehouse: Warehouse, build: Build, names: Sequence[str], row: Mapping[str, Any]) -> None:
     """Exchange these tables and record the build; from the first write on, a killed run is finished by `finish_publishing`."""
     following = table_uuids(warehouse, "gold_next")
-    publishing = replace(build, state="publishing", tables={name: following[name] for name in names})
+    publishing = replace(build, state="publishing", tables={name: following[name] for name in names}, public_row=row)
     write_journal(warehouse, publishing, changed_after=build.started_at)
-    _publish(warehouse, publishing, row)
+    _publish(warehouse, publishing)
 
 
 def finish_publishing(warehouse: Warehouse, build: Build) -> None:
     """Finish the exchange of a build whose process died in the middle of it."""
-    row = {"message": "finished after the process had died", "model_count": len(build.tables), "test_count": 0, "is_full_refresh": 0}
-    _publish(warehouse, build, row)
+    messages = (build.public_row.get("message"), "finished after the process had died")
+    _publish(warehouse, replace(build, public_row={**build.public_row, "message": "; ".join(filter(None, messages))}))
 
 
-def _publish(warehouse: Warehouse, build: Build, row: Mapping[str, Any]) -> None:
+def _publish(warehouse: Warehouse, build: Build) -> None:
     exchange(warehouse, build.tables)
     if not warehouse.scalar(
         "select count() from gold.builds where generation = {g:UInt64} and state = 'published'", {"g": build.generation}
     ):
-        record_build(warehouse, build, "published", row)
+        record_build(warehouse, build, "published", build.public_row)
     write_journal(warehouse, replace(build, state="published"), changed_after=build.started_at)
     clear_next(warehouse)
 

@@ -66,7 +66,9 @@ def test_half_exchanged_gold_is_finished(platform: Any, bronze: Bronze, now: dat
         warehouse.command(f"truncate table gold.{name}")
     published = gold.journal(warehouse)[0]
     uuids = gold.table_uuids(warehouse, "gold_next")
-    dead = replace(published, generation=published.generation + 1, state="publishing", tables={name: uuids[name] for name in names})
+    row = {"is_full_refresh": 1, "model_count": 40, "test_count": 60, "message": "gold lacks dim_areas"}
+    tables = {name: uuids[name] for name in names}
+    dead = replace(published, generation=published.generation + 1, state="publishing", tables=tables, public_row=row)
     gold.write_journal(warehouse, dead, changed_after=now)
     gold.exchange(warehouse, {names[0]: uuids[names[0]]})
     assert gold_content(warehouse) != expected
@@ -75,7 +77,9 @@ def test_half_exchanged_gold_is_finished(platform: Any, bronze: Bronze, now: dat
     assert repair_gold(warehouse)
     assert gold_content(warehouse) == expected
     assert not repair_gold(warehouse)
-    assert [row["state"] for row in warehouse.query("select state from gold.builds order by generation")] == ["published", "published"]
+    builds = warehouse.query("select state, is_full_refresh, model_count, test_count, message from gold.builds order by generation")
+    assert [build["state"] for build in builds] == ["published", "published"]
+    assert builds[1] == {**row, "state": "published", "message": "gold lacks dim_areas; finished after the process had died"}
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ select
     argMax(seen_until, _ingested_at) as seen_until,
     argMax(inputs, _ingested_at) as inputs,
     argMax(tables, _ingested_at) as tables,
+    argMax(public_row, _ingested_at) as public_row,
     argMax(started_at, _ingested_at) as started_at
 from bronze.build_journal
 group by generation

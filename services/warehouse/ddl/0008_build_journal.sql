@@ -7,6 +7,7 @@ create table if not exists bronze.build_journal {on_cluster}
     seen_until DateTime64(3, 'UTC') comment 'all rows ingested before this moment were visible to the build',
     inputs String comment 'rows and mutations of each bronze table at the start, JSON',
     tables String comment 'UUID of each table to be exchanged, JSON: tells after a crash which were',
+    public_row String comment 'what gold.builds is to say of the build once it is published, JSON',
     started_at DateTime64(3, 'UTC'),
     _ingested_at DateTime64(3, 'UTC') default now64(3, 'UTC')
 )

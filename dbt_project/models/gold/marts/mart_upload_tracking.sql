@@ -63,7 +63,8 @@ final as (
         cast(uploads.upload_id as String) as upload_id,
         cast(uploads.purpose as LowCardinality(String)) as purpose,
         cast(uploads.dataset as LowCardinality(String)) as dataset,
-        cast(uploads.file_name as String) as file_name,
+        -- People call a scan after who sent it.
+        cast(if(uploads.purpose = 'dataset', uploads.file_name, '') as String) as file_name,
         cast(
             if(uploads.state = 'refused', 'refused', coalesce(letters.letter_state, loads.state, uploads.state)) as LowCardinality(String)
         ) as state,

@@ -1,6 +1,5 @@
 {{ config(
     materialized='table',
-    engine='MergeTree()',
     order_by='(city_key, street_key, housenumber_key, address_id)',
     tags=['reference'],
 ) }}

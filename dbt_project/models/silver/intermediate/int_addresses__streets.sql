@@ -1,6 +1,5 @@
 {{ config(
     materialized='table',
-    engine='MergeTree()',
     order_by='(city_key, postcode_key, street_key, accented_key)',
     tags=['reference'],
 ) }}

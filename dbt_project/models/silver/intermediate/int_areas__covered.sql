@@ -1,6 +1,5 @@
 {{ config(
     materialized='table',
-    engine='MergeTree()',
     order_by='(area_code, facility_kind)',
     tags=['reference'],
     query_settings={'join_use_nulls': 1},

@@ -1,6 +1,5 @@
 {{ config(
     materialized='table',
-    engine='MergeTree()',
     order_by='(resolution, facility_kind, cell)',
     tags=['reference'],
 ) }}

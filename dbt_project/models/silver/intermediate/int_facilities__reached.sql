@@ -1,6 +1,5 @@
 {{ config(
     materialized='table',
-    engine='MergeTree()',
     order_by='facility_id',
     tags=['reference'],
 ) }}

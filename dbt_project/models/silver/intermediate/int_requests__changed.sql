@@ -1,6 +1,5 @@
 {{ config(
     materialized='table',
-    engine='MergeTree()',
     order_by='request_id',
     post_hook='{{ add_other_slices() }}',
 ) }}

@@ -1,6 +1,5 @@
 {{ config(
     materialized='table',
-    engine='MergeTree()',
     order_by='request_id',
     query_settings={'max_bytes_before_external_group_by': 500000000},
 ) }}
