@@ -10,19 +10,19 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError, StatementError
 
-from services.errors import StateError
+from services.errors import ConfigurationError, StateError
 from services.state.tables import metadata
 
 BUSY_SECONDS = 30
 
 
 class Database:
-    """The state database: read with `reading()`, change with `writing()`; all errors are StateError."""
+    """The state database: read with `reading()`, change with `writing()`; all errors are StateError, of a wrong URL ConfigurationError."""
 
     def __init__(self, url: str | URL) -> None:
-        self.url = make_url(url)
+        self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         with _errors(f"open the state database {self.url.render_as_string(hide_password=True)}"):
             self.engine = self._create_engine()
@@ -53,12 +53,27 @@ class Database:
 
     def _create_engine(self) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, pool_pre_ping=True)
+            try:
+                return create_engine(self.url, pool_pre_ping=True)
+            except (ArgumentError, ModuleNotFoundError) as cause:
+                missing = f"There is no driver for {self.url.drivername} here"
+                raise ConfigurationError(f"{missing}: install it, or correct CARTULARY_STATE__URL. {cause}") from cause
         Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(self.url, connect_args={"timeout": BUSY_SECONDS}, pool_size=16, max_overflow=48)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+
+
+def _parsed(url: str | URL) -> URL:
+    """Our error does not repeat the URL, which may hold a password."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as cause:
+        raise ConfigurationError(
+            "CARTULARY_STATE__URL is no database URL: write it like postgresql+psycopg://user:password@host:5432/name, or leave it "
+            "empty for SQLite in the data directory."
+        ) from cause
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
 from services.errors import ConflictError
 from services.state.database import Database
 from services.state.tables import idempotency_keys
+
+# Whoever got no answer asks again within minutes; a week is generous.
+KEPT = timedelta(days=7)
+FORGET_EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,16 @@ class IdempotencyKeys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._forget_at: datetime | None = None
 
     def begin(self, key: str, request_hash: str, now: datetime) -> StoredAnswer | None:
         """Note a request; None means: carry it out (again, if the first one never got its answer).
 
-        Raises ConflictError when the key came before with another request.
+        Raises ConflictError when the key came before with another request. Keys older than a week are forgotten on the way.
         """
+        if self._forget_at is None or now >= self._forget_at:
+            self._forget_at = now + FORGET_EVERY
+            self.forget(now - KEPT)
         insert = self._database.insert(idempotency_keys).values(key=key, request_hash=request_hash, created_at=now)
         with self._database.writing() as connection:
             connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]))

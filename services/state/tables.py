@@ -42,12 +42,23 @@ work = Table(
     Column("attempts", Integer, nullable=False),  # that failed; a killed process is no failure of its work
     Column("error", Text, nullable=False),
     Column("owner", String(200), nullable=False),
-    Column("is_wanted_again", Integer, nullable=False),  # asked for while it was claimed
+    Column("is_wanted_again", Integer, nullable=False),  # asked for meanwhile: work_rounds has the payloads
     Column("added_at", UtcDateTime, nullable=False),
     Column("not_before", UtcDateTime, nullable=False),
     Column("lease_until", UtcDateTime),
 )
 Index("work_by_state", work.c.state, work.c.kind, work.c.added_at, work.c.key)
+
+work_rounds = Table(
+    "work_rounds",
+    metadata,
+    Column("round_id", Integer, primary_key=True),  # rises: the order of the rounds
+    Column("kind", String(40), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+)
+Index("work_rounds_by_item", work_rounds.c.kind, work_rounds.c.key, work_rounds.c.round_id)
 
 idempotency_keys = Table(
     "idempotency_keys",

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 
 from services.state.database import Database
+from services.state.rounds import add_round, is_repeated, start_next_round, waiting_rounds
 from services.state.tables import work
 
 MAX_ATTEMPTS = 5
@@ -45,53 +46,55 @@ class WorkQueue:
         payload: Mapping[str, Mapping[str, Any]] | None = None,
         now: datetime,
         again: bool = False,
+        in_turn: bool = False,
     ) -> int:
         """Add what is not there yet; returns how many items were added or, with `again`, put at the end of the queue.
 
         `payload` is by key. Items that are there stay as they are, whatever their state, unless `again`: then those done,
-        failed or pending become the last ones with the new payload, and those claimed just now become pending once more when
-        they are done.
+        failed or pending become the last ones with the new payload, and those claimed just now become pending once more, with
+        the new payload, when their holder is through. With `in_turn` a pending payload is not replaced by another one either:
+        the new one waits until the item is through with those before.
         """
         count = 0
         for start, batch in _batches(keys):
-            rows = [
-                {
-                    "kind": kind,
-                    "key": key,
-                    "state": "pending",
-                    "payload": dict((payload or {}).get(key, {})),
-                    "attempts": 0,
-                    "error": "",
-                    "owner": "",
-                    "is_wanted_again": 0,
-                    # One microsecond apart, so that the order of the keys is the order of the work.
-                    "added_at": now + timedelta(microseconds=start + index),
-                    "not_before": now,
-                }
-                for index, key in enumerate(batch)
-            ]
-            insert = self._database.insert(work)
-            new = insert.excluded
-            if again:
-                statement = insert.on_conflict_do_update(
-                    index_elements=["kind", "key"],
-                    set_={
-                        "state": "pending",
-                        "payload": new.payload,
-                        "attempts": 0,
-                        "error": "",
-                        "added_at": new.added_at,
-                        "not_before": new.not_before,
-                    },
-                    where=work.c.state != "claimed",
-                )
-            else:
-                statement = insert.on_conflict_do_nothing(index_elements=["kind", "key"])
+            # One microsecond apart, so that the order of the keys is the order of the work.
+            rows = [_new_row(kind, key, (payload or {}).get(key, {}), now, start + index) for index, key in enumerate(batch)]
             with self._database.writing() as connection:
-                count += len(connection.execute(statement.returning(work.c.key), rows).all())
                 if again:
-                    connection.execute(update(work).where(_is(kind, batch), work.c.state == "claimed").values(is_wanted_again=1))
+                    count += self._put_behind(connection, kind, rows, in_turn=in_turn)
+                    count += self._upsert(connection, rows)
+                else:
+                    statement = self._database.insert(work).on_conflict_do_nothing(index_elements=["kind", "key"])
+                    count += len(connection.execute(statement.returning(work.c.key), rows).all())
         return count
+
+    def _put_behind(self, connection: Connection, kind: str, rows: list[dict[str, Any]], *, in_turn: bool) -> int:
+        """Take those rows away whose items are at work now (or, in turn, wait with another payload): they get another round."""
+        keys = [row["key"] for row in rows]
+        is_at_work = work.c.state.in_(("claimed", "pending")) if in_turn else work.c.state == "claimed"
+        found = select(work).where(_is(kind, keys), is_at_work).with_for_update()
+        busy: dict[str, Any] = {item.key: item for item in connection.execute(found)}
+        waiting = waiting_rounds(connection, kind, list(busy))
+        rest = []
+        for row in rows:
+            item, behind = busy.get(row["key"]), waiting.get(row["key"], [])
+            if item is None or (item.state == "pending" and not behind and item.payload == row["payload"]):
+                rest.append(row)
+            elif not in_turn:
+                add_round(connection, kind, row["key"], row["payload"], row["added_at"], is_only=True)
+            elif row["payload"] not in behind and not (item.state == "pending" and item.payload == row["payload"]):
+                add_round(connection, kind, row["key"], row["payload"], row["added_at"])
+        count = len(rows) - len(rest)
+        rows[:] = rest
+        return count
+
+    def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> int:
+        if not rows:
+            return 0
+        insert = self._database.insert(work)
+        renewed = {column: insert.excluded[column] for column in ("state", "payload", "attempts", "error", "added_at", "not_before")}
+        statement = insert.on_conflict_do_update(index_elements=["kind", "key"], set_=renewed, where=work.c.state != "claimed")
+        return len(connection.execute(statement.returning(work.c.key), rows).all())
 
     def claim(
         self, kind: str, *, limit: int, owner: str, lease_seconds: float, now: datetime, keys: Sequence[str] | None = None
@@ -133,27 +136,27 @@ class WorkQueue:
         """Mark items as done; those that were asked for again meanwhile become pending."""
         with self._database.writing() as connection:
             for _, batch in _batches(keys):
-                connection.execute(
-                    update(work)
-                    .where(_is(kind, batch))
-                    .values(
-                        state=case((work.c.is_wanted_again == 1, "pending"), else_="done"),
-                        is_wanted_again=0,
-                        attempts=0,
-                        error="",
-                        owner="",
-                        lease_until=None,
-                    )
-                )
+                wanted = connection.execute(select(work.c.key).where(_is(kind, batch), work.c.is_wanted_again == 1).with_for_update()).all()
+                for key in [str(row.key) for row in wanted]:
+                    start_next_round(connection, kind, key)
+                    batch.remove(key)
+                finished = update(work).where(_is(kind, batch))
+                connection.execute(finished.values(state="done", attempts=0, error="", owner="", lease_until=None))
 
     def fail(self, kind: str, key: str, error: str, retryable: bool, now: datetime) -> None:
-        """Note a failed attempt: tried again after 10, 20, 40, 80 s, and after five attempts (or at once, if not retryable) no more."""
+        """Note a failed attempt: tried again after 10, 20, 40, 80 s, and after five attempts (or at once, if not retryable) no more.
+
+        What was asked for meanwhile comes next: after the last attempt, or at once where it is the same.
+        """
         with self._database.writing() as connection:
-            attempts = connection.execute(select(work.c.attempts).where(_is(kind, [key])).with_for_update()).scalar()
-            if attempts is None:
+            item = connection.execute(select(work).where(_is(kind, [key])).with_for_update()).one_or_none()
+            if item is None:
                 return
-            attempts += 1
+            attempts = item.attempts + 1
             is_last = not retryable or attempts >= MAX_ATTEMPTS
+            if item.is_wanted_again and (is_last or is_repeated(connection, kind, key, item.payload)):
+                start_next_round(connection, kind, key)
+                return
             connection.execute(
                 update(work)
                 .where(_is(kind, [key]))
@@ -203,15 +206,6 @@ class WorkQueue:
         with self._database.reading() as connection:
             return int(connection.execute(statement).scalar_one())
 
-    def next_due(self, kind: str | None = None) -> datetime | None:
-        """When the next pending item may be claimed; None when nothing is pending."""
-        statement = select(func.min(work.c.not_before)).where(work.c.state == "pending")
-        if kind is not None:
-            statement = statement.where(work.c.kind == kind)
-        with self._database.reading() as connection:
-            due: datetime | None = connection.execute(statement).scalar()
-        return due
-
     def failed(self, kind: str | None = None) -> list[WorkItem]:
         """Items that will not be tried again unless a person says so, with their last error."""
         statement = select(work).where(work.c.state == "failed").order_by(work.c.kind, work.c.added_at)
@@ -228,6 +222,21 @@ class WorkQueue:
         with self._database.writing() as connection:
             changed = statement.values(state="pending", attempts=0, not_before=work.c.added_at).returning(work.c.key)
             return len(connection.execute(changed).all())
+
+
+def _new_row(kind: str, key: str, payload: Mapping[str, Any], now: datetime, position: int) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "key": key,
+        "state": "pending",
+        "payload": dict(payload),
+        "attempts": 0,
+        "error": "",
+        "owner": "",
+        "is_wanted_again": 0,
+        "added_at": now + timedelta(microseconds=position),
+        "not_before": now,
+    }
 
 
 def _is(kind: str, keys: Sequence[str]) -> ColumnElement[bool]:

@@ -83,6 +83,60 @@ def test_what_is_asked_for_again_while_claimed_is_done_once_more(queue: WorkQueu
     assert queue.outstanding() == 0
 
 
+def payloads(queue: WorkQueue, now: datetime) -> list[object]:
+    """Payloads of the load "a" as its rounds come, each of them done."""
+    found: list[object] = []
+    while items := queue.claim("load", limit=1, owner="me", lease_seconds=60, now=now):
+        found.append(items[0].payload)
+        queue.done("load", ["a"])
+    return found
+
+
+def test_the_payload_that_comes_while_the_item_is_claimed_is_the_next_ones(queue: WorkQueue, now: datetime) -> None:
+    queue.add("load", ["a"], payload={"a": {"n": 1}}, now=now)
+    queue.claim("load", limit=1, owner="me", lease_seconds=60, now=now)
+    for number in (2, 3):
+        assert queue.add("load", ["a"], payload={"a": {"n": number}}, now=now, again=True) == 1
+    item = queue.get("load", "a")
+    assert item is not None and item.payload == {"n": 1}, "its holder may ask for it once more"
+    queue.done("load", ["a"])
+    assert payloads(queue, now) == [{"n": 3}]
+    assert queue.counts() == {"load": {"done": 1}}
+
+
+def test_what_is_asked_for_in_turn_replaces_nothing(queue: WorkQueue, now: datetime) -> None:
+    for number in (1, 2, 3, 2, 1):
+        queue.add("load", ["a"], payload={"a": {"n": number}}, now=now, again=True, in_turn=True)
+    queue.add("load", ["b"], now=now)
+    assert queue.outstanding() == 2
+    queue.claim("load", limit=1, owner="dead", lease_seconds=60, now=now)
+    assert queue.release_leases() == 1
+    queue.done("load", ["b"])
+    assert payloads(queue, now) == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert queue.outstanding() == 0
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+def test_a_failure_does_not_delay_what_was_asked_for_again(queue: WorkQueue, now: datetime, retryable: bool) -> None:
+    queue.add("geocode", ["a"], now=now)
+    queue.claim("geocode", limit=1, owner="me", lease_seconds=60, now=now)
+    queue.add("geocode", ["a"], now=now, again=True)
+    queue.fail("geocode", "a", "broken", retryable, now)
+    [item] = queue.claim("geocode", limit=1, owner="me", lease_seconds=60, now=now)
+    assert item.attempts == 0
+    queue.fail("geocode", "a", "broken", False, now)
+    assert queue.counts() == {"geocode": {"failed": 1}}
+
+
+def test_a_failure_that_is_tried_again_keeps_its_turn(queue: WorkQueue, now: datetime) -> None:
+    for number in (1, 2):
+        queue.add("load", ["a"], payload={"a": {"n": number}}, now=now, again=True, in_turn=True)
+    queue.claim("load", limit=1, owner="me", lease_seconds=60, now=now)
+    queue.fail("load", "a", "the warehouse is down", True, now)
+    assert payloads(queue, now) == []
+    assert payloads(queue, now + timedelta(seconds=10)) == [{"n": 1}, {"n": 2}]
+
+
 def test_a_lease_that_ends_makes_the_item_free(queue: WorkQueue, now: datetime) -> None:
     queue.add("extract", ["a"], now=now)
     assert claim(queue, now, owner="dead", lease_seconds=60) == ["a"]
@@ -113,15 +167,14 @@ def test_failures_are_tried_again_later_and_five_times(queue: WorkQueue, now: da
         assert item.attempts == attempt
         if item.state == "failed":
             break
-        due = queue.next_due("extract")
-        assert due is not None
-        waits.append((due - now).total_seconds())
-        now = due
+        wait = next(seconds for seconds in range(1, 200) if claim(queue, now + timedelta(seconds=seconds)))
+        queue.release("extract", ["a"], owner="me")
+        waits.append(wait)
+        now += timedelta(seconds=wait)
     assert waits == [10, 20, 40, 80]
     [failed] = queue.failed()
     assert (failed.key, failed.error, failed.attempts) == ("a", "broken 5", 5)
     assert queue.outstanding() == 0
-    assert queue.next_due() is None
     assert queue.retry_failed() == 1
     assert claim(queue, now) == ["a"]
 
