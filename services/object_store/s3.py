@@ -13,13 +13,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from services.errors import NotFoundError, ObjectStoreError
+from services.errors import ConfigurationError, NotFoundError, ObjectStoreError
 from services.object_store.base import CHUNK_BYTES, ObjectStore, checked_key, file_chunks
 from services.settings import ObjectStoreSettings
+
+try:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+except ModuleNotFoundError as cause:
+    raise ConfigurationError(
+        "An S3 object store is configured but boto3 is not installed: pip install cartulary[stack], or leave "
+        "CARTULARY_OBJECT_STORE__ENDPOINT_URL empty to keep objects in the data directory."
+    ) from cause
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +12,7 @@ from contextlib import suppress
 import pytest
 from pydantic import SecretStr
 
-from services.errors import ObjectStoreError
+from services.errors import ConfigurationError, ObjectStoreError
 from services.object_store.s3 import S3ObjectStore
 from services.settings import ObjectStoreSettings
 
@@ -118,3 +120,10 @@ def test_a_wrong_secret_is_refused_and_not_worth_a_retry(s3_settings: ObjectStor
 
 def test_the_secret_is_in_no_representation(s3_settings: ObjectStoreSettings) -> None:
     assert s3_settings.secret_key.get_secret_value() not in repr(vars(S3ObjectStore(s3_settings))) + repr(s3_settings)
+
+
+def test_s3_without_boto3_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.delitem(sys.modules, "services.object_store.s3")
+    with pytest.raises(ConfigurationError, match=r"pip install cartulary\[stack\]"):
+        importlib.import_module("services.object_store.s3")
