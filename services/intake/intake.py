@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -13,14 +13,16 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from services.contracts import DatasetContract
 from services.errors import ConflictError, ContractError, IntakeError, NotFoundError, ObjectStoreError, WarehouseError
 from services.intake.corrections import CorrectionIn
 from services.intake.inspection import Inspected, inspect_dataset, inspect_letter
-from services.intake.rebuild import LoadRequest, Rebuilder, load_request_key, upload_key
+from services.intake.load_requests import LoadRequest, load_request_key
+from services.intake.rebuild import Rebuilder, upload_key
 from services.intake.receipts import Receipt, RegisterResult, letter_id, plain_file_name, submission_id
 from services.intake.reception import Received, received
 from services.intake.registration import REGISTER, Registrar
-from services.intake.rows import StoredCorrection, StoredSubmission, letter_pages
+from services.intake.rows import StoredCorrection, StoredSubmission, letter_pages, load_payload
 from services.intake.sniff import HEAD_BYTES, sniff
 from services.intake.submissions import SubmissionIn
 from services.object_store.base import Manifest, ObjectStore
@@ -45,7 +47,7 @@ class Intake:
         objects: ObjectStore,
         state: State,
         warehouse: Warehouse,
-        contracts: Collection[str],
+        contracts: Mapping[str, DatasetContract] | Collection[str],
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._limits = settings.intake
@@ -54,7 +56,8 @@ class Intake:
         self._new_id = new_id
         self._spool = Spool(settings.data_dir / "incoming")
         self._registrar = Registrar(objects, state, warehouse)
-        self._rebuilder = Rebuilder(objects, state, warehouse, self._registrar)
+        modes = {name: contract.mode for name, contract in contracts.items()} if isinstance(contracts, Mapping) else {}
+        self._rebuilder = Rebuilder(objects, state, warehouse, self._registrar, modes)
 
     def receive_file(
         self,
@@ -70,7 +73,9 @@ class Intake:
         """Take in a letter or a data file; with `auto` its first bytes tell which."""
         if purpose == "auto":
             head, chunks = _peek(chunks)
-            purpose = "dataset" if sniff(head).purpose == "dataset" else "letter"
+            # Nothing but white space is text, too; without a dataset's name it is refused as what it is, an empty file.
+            is_dataset = sniff(head).purpose == "dataset" and (dataset or head.strip() or len(head) == HEAD_BYTES)
+            purpose = "dataset" if is_dataset else "letter"
         if purpose == "letter":
             return self.receive_letter(chunks, file_name, door, now)
         return self.receive_dataset(chunks, file_name, dataset or "", mode, door, now)
@@ -89,8 +94,7 @@ class Intake:
     def receive_dataset(self, chunks: Iterable[bytes], file_name: str, dataset: str, mode: str | None, door: str, now: datetime) -> Receipt:
         """Take in a data file and queue its load; the same bytes again are loaded again.
 
-        Raises NotFoundError for an unknown dataset, ContractError for an unknown mode, ConflictError when the same bytes are
-        still waiting to be loaded into another dataset.
+        Raises NotFoundError for an unknown dataset, ContractError for an unknown mode.
         """
         if dataset not in self._datasets:
             asked = f"There is no dataset {dataset!r}" if dataset else "A data file needs the name of its dataset"
@@ -187,11 +191,9 @@ class Intake:
         def store() -> None:
             self._objects.put_file(key, file.path, manifest.media_type)
 
-        if manifest.purpose == "dataset":
-            self._check_no_other_load(manifest)
         kept, is_new = self._keep(key, manifest, store, now)
         if manifest.purpose == "dataset" and not is_new:
-            self._load_again(manifest, now)
+            self._load_again(kept, manifest, now)
         identifier = kept.sha256 if kept.purpose == "dataset" else letter_id(letter_pages(kept))
         kind: Literal["letter", "dataset"] = "dataset" if kept.purpose == "dataset" else "letter"
         return Receipt(kind, identifier, kept.sha256, is_new, "stored", "", manifest.file_name, kept.received_at)
@@ -257,18 +259,17 @@ class Intake:
         except (WarehouseError, ObjectStoreError) as error:
             logger.warning("%s is accepted and waits to be registered: %s", key, error)
 
-    def _check_no_other_load(self, manifest: Manifest) -> None:
-        waiting = self._state.work.get("load", manifest.sha256)
-        if waiting and waiting.state in ("pending", "claimed") and waiting.payload.get("dataset") != manifest.dataset:
-            raise ConflictError(
-                f"The same file is waiting to be loaded into {waiting.payload.get('dataset')}: hand it in again when that is done."
-            )
-
-    def _load_again(self, manifest: Manifest, now: datetime) -> None:
-        request = LoadRequest(upload_id=manifest.sha256, dataset=manifest.dataset, mode=manifest.details["mode"], asked_at=now)
+    def _load_again(self, first: Manifest, manifest: Manifest, now: datetime) -> None:
+        mode = manifest.details["mode"]
+        request = LoadRequest(upload_id=manifest.sha256, dataset=manifest.dataset, mode=mode, asked_at=now)
         self._objects.put(load_request_key(request), [request.model_dump_json().encode()], JSON)
-        payload = {"dataset": manifest.dataset, "mode": manifest.details["mode"]}
-        self._state.work.add("load", [manifest.sha256], payload={manifest.sha256: payload}, now=now, again=True)
+        registered = self._state.work.get(REGISTER, manifest.object_key)
+        if first.purpose == "dataset" and (registered is None or registered.state in ("pending", "claimed")):
+            # The first load is queued when the file is registered, which would come too late now that there is another one.
+            payload = {manifest.sha256: load_payload(first.dataset, first.details.get("mode"), first.received_at)}
+            self._state.work.add("load", payload, payload=payload, now=now)
+        payload = {manifest.sha256: load_payload(manifest.dataset, mode, now)}
+        self._state.work.add("load", payload, payload=payload, now=now, again=True, in_turn=True)
 
 
 def _peek(chunks: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:

@@ -26,10 +26,11 @@ class Receipt:
 
 @dataclass(frozen=True)
 class RegisterResult:
-    """Number of accepted things whose bronze rows are there now, and of those still outstanding."""
+    """Number of accepted things whose bronze rows are there now, of those still outstanding, and keys of damaged objects."""
 
     registered: int
     outstanding: int
+    damaged: tuple[str, ...] = ()
 
 
 def letter_id(pages: Sequence[tuple[str, int]]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from services.errors import NotFoundError, ObjectStoreError, WarehouseError
+from services.errors import ContractError, NotFoundError, ObjectStoreError, WarehouseError
 from services.intake.receipts import RegisterResult
 from services.intake.rows import BronzeRow, FollowUp, Registration, by_table, registration_of
 from services.object_store.base import Manifest, ObjectStore
@@ -97,7 +97,7 @@ class Registrar:
         return len(registrations)
 
     def add_work(self, follow_ups: Iterable[FollowUp], now: datetime, *, again: bool = False) -> None:
-        """Queue what comes next, in the order given."""
+        """Queue what comes next, in the order given; of several with one key the last counts."""
         by_kind: dict[str, dict[str, Mapping[str, object]]] = {}
         for follow_up in follow_ups:
             by_kind.setdefault(follow_up.kind, {})[follow_up.key] = follow_up.payload
@@ -110,7 +110,7 @@ class Registrar:
             try:
                 manifest = Manifest.model_validate(item.payload)
                 prepared[item.key] = registration_of(manifest, self._objects)
-            except (ValidationError, NotFoundError) as error:
+            except (ValidationError, ContractError, NotFoundError) as error:
                 logger.error("%s cannot be registered: %s", item.key, error)
                 self._state.work.fail(REGISTER, item.key, str(error), False, now)
                 continue

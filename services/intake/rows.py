@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from services.errors import ContractError
 from services.intake.corrections import CorrectionIn
 from services.intake.receipts import letter_id
 from services.intake.submissions import SubmissionIn
@@ -62,7 +64,15 @@ class Registration:
 
 
 def registration_of(manifest: Manifest, objects: ObjectStore) -> Registration:
-    """Rows and follow-up work of one manifest; NotFoundError or ValidationError when its object is missing or damaged."""
+    """Rows and follow-up work of one manifest; NotFoundError when its object is missing, ContractError when one of the two is damaged."""
+    try:
+        return _registration_of(manifest, objects)
+    except (ValueError, KeyError, TypeError) as cause:  # pydantic's is a ValueError
+        name = manifest.object_key or manifest.file_name
+        raise ContractError(f"{name} or its manifest is damaged: restore it from a backup. {cause}") from cause
+
+
+def _registration_of(manifest: Manifest, objects: ObjectStore) -> Registration:
     if manifest.kind == "submission":
         return _submission(manifest, StoredSubmission.model_validate_json(objects.read(manifest.object_key)))
     if manifest.kind == "correction":
@@ -91,7 +101,7 @@ def _upload(manifest: Manifest) -> Registration:
     if state == REFUSED:
         return Registration(tuple(rows), ())
     if manifest.purpose == "dataset":
-        load = FollowUp("load", manifest.sha256, {"dataset": manifest.dataset, "mode": details.get("mode")})
+        load = FollowUp("load", manifest.sha256, load_payload(manifest.dataset, details.get("mode"), manifest.received_at))
         return Registration(tuple(rows), (load,))
     pages = letter_pages(manifest)
     letter = {
@@ -103,6 +113,11 @@ def _upload(manifest: Manifest) -> Registration:
     }
     rows.append(BronzeRow("letters", letter_id(pages), letter))
     return Registration(tuple(rows), (FollowUp("extract", letter_id(pages)),))
+
+
+def load_payload(dataset: str, mode: str | None, asked_at: datetime) -> dict[str, Any]:
+    """What a loader must know besides the upload; `asked_at` tells it which of two replacements is the newer one."""
+    return {"dataset": dataset, "mode": mode, "asked_at": asked_at.astimezone(UTC).isoformat()}
 
 
 def letter_pages(manifest: Manifest) -> list[tuple[str, int]]:

@@ -29,16 +29,3 @@ where
     action = 'correct'
     and (isNotNull(street) or isNotNull(housenumber) or isNotNull(postcode) or isNotNull(city))
     and correction_id not in (select correction_id from bronze.geocodes)
-union all
-select
-    'load' as kind,
-    upload_id as key
-from bronze.uploads
-where
-    uploads.state = 'stored'
-    and purpose = 'dataset'
-    and upload_id not in (
-        select loads.upload_id
-        from bronze.loads
-        where loads.state = 'loaded'
-    )

@@ -14,6 +14,7 @@ from letter_files import encoded
 from services.errors import ConflictError, ContractError, NotFoundError, ObjectStoreError, StateError, WarehouseError
 from services.intake.corrections import CorrectionIn
 from services.intake.intake import Intake
+from services.intake.load_requests import LoadRequest, without_result
 from services.intake.receipts import Receipt
 from services.intake.submissions import SubmissionIn
 from services.object_store.base import Manifest
@@ -117,23 +118,46 @@ def test_a_data_file_waits_to_be_loaded_and_again_when_it_comes_again(
 ) -> None:
     first = intake.receive_dataset([CSV], "f.csv", "facilities", None, "cli", now)
     [item] = state.work.claim("load", limit=5, owner="me", lease_seconds=60, now=now)
-    assert (item.key, item.payload) == (first.upload_id, {"dataset": "facilities", "mode": None})
+    assert (item.key, item.payload) == (first.upload_id, {"dataset": "facilities", "mode": None, "asked_at": now.isoformat()})
     state.work.done("load", [item.key])
     second = intake.receive_dataset([CSV], "f.csv", "facilities", "append", "cli", now + timedelta(seconds=1))
     assert (first.is_new, second.is_new) == (True, False)
     [item] = state.work.claim("load", limit=5, owner="me", lease_seconds=60, now=now + timedelta(seconds=1))
-    assert item.payload == {"dataset": "facilities", "mode": "append"}
+    asked_at = (now + timedelta(seconds=1)).isoformat()
+    assert item.payload == {"dataset": "facilities", "mode": "append", "asked_at": asked_at}
     assert len(rows(clean_warehouse)["uploads"]) == 1
 
 
-def test_one_file_cannot_wait_for_two_datasets(intake: Intake, state: State, now: datetime) -> None:
-    receipt = intake.receive_dataset([CSV], "f.csv", "facilities", None, "cli", now)
-    with pytest.raises(ConflictError, match="waiting to be loaded into facilities"):
-        intake.receive_dataset([CSV], "f.csv", "areas", None, "cli", now)
-    state.work.done("load", [receipt.upload_id])
-    intake.receive_dataset([CSV], "f.csv", "areas", None, "cli", now)
-    [item] = state.work.claim("load", limit=5, owner="me", lease_seconds=60, now=now)
-    assert item.payload["dataset"] == "areas"
+def loads(state: State, now: datetime) -> list[tuple[str, object, object]]:
+    """Upload, dataset and mode of all loads in the order in which they come, each of them done."""
+    found = []
+    while items := state.work.claim("load", limit=1, owner="me", lease_seconds=60, now=now):
+        found.append((items[0].key, items[0].payload["dataset"], items[0].payload["mode"]))
+        state.work.done("load", [items[0].key])
+    return found
+
+
+def test_one_file_may_wait_for_two_datasets(intake: Intake, state: State, now: datetime) -> None:
+    for second, dataset in enumerate(("facilities", "areas")):
+        key = intake.receive_dataset([CSV], "f.csv", dataset, None, "cli", now + timedelta(seconds=second)).upload_id
+    assert loads(state, now + timedelta(minutes=1)) == [(key, "facilities", None), (key, "areas", None)]
+
+
+def test_a_file_for_two_datasets_is_loaded_into_both_when_the_warehouse_was_down(
+    make_intake: Callable[..., Intake], dead_warehouse: Warehouse, state: State, now: datetime
+) -> None:
+    blind = make_intake(dead_warehouse)
+    for second, dataset in enumerate(("facilities", "areas")):
+        key = blind.receive_dataset([CSV], "f.csv", dataset, None, "cli", now + timedelta(seconds=second)).upload_id
+    make_intake().register_outstanding(now + timedelta(minutes=1))
+    assert loads(state, now + timedelta(minutes=2)) == [(key, "facilities", None), (key, "areas", None)]
+
+
+@pytest.mark.parametrize("content", [b"", b" \n"])
+def test_an_empty_file_is_refused_as_empty_whatever_it_was_meant_to_be(intake: Intake, now: datetime, content: bytes) -> None:
+    for dataset in (None, "areas"):
+        receipt = intake.receive_file([content], "a.csv", dataset=dataset, door="api", now=now)
+        assert (receipt.state, receipt.reason[:18]) == ("refused", "The file is empty:")
 
 
 def test_unknown_datasets_and_modes_are_told(intake: Intake, now: datetime) -> None:
@@ -439,6 +463,62 @@ def test_a_rebuild_loads_files_in_the_order_in_which_they_were_handed_in(
     clean_warehouse.command("truncate table bronze.uploads")
     intake.rebuild_bronze(now + timedelta(days=1))
     assert pending(state) == {"load": [ids[name] for name in "bcdefa"]}
+
+
+def test_a_rebuild_loads_a_file_into_every_dataset_that_it_was_meant_for(
+    intake: Intake, clean_warehouse: Warehouse, objects: LocalObjectStore, settings: Settings, tmp_path: Path, now: datetime
+) -> None:
+    """One file into two datasets and in two modes, another one in between; only what was loaded so is not loaded again."""
+    other = b"name,kind\nB,school\n"
+    asked = [(CSV, "facilities", "append"), (other, "areas", "replace"), (CSV, "areas", "replace"), (CSV, "facilities", "replace")]
+    ids = []
+    for second, (content, dataset, mode) in enumerate(asked):
+        ids.append(intake.receive_dataset([content], "f.csv", dataset, mode, "cli", now + timedelta(seconds=second)).upload_id)
+    loaded = {"load_id": "1", "upload_id": ids[0], "dataset": "facilities", "mode": "append", "state": "loaded", "started_at": now}
+    clean_warehouse.insert("bronze.loads", [loaded])
+    clean_warehouse.command("truncate table bronze.uploads")
+    fresh_state = State.open(settings.model_copy(update={"data_dir": tmp_path / "fresh"}))
+    fresh = Intake(settings=settings, objects=objects, state=fresh_state, warehouse=clean_warehouse, contracts=("facilities", "areas"))
+    for _ in range(2):  # once more changes nothing
+        fresh.rebuild_bronze(now + timedelta(days=1))
+    # What is loaded is queued by the registration itself, too: the loader knows better.
+    found = [load for load in loads(fresh_state, now + timedelta(days=2)) if load[2] != "append"]
+    assert found == [(ids[1], "areas", "replace"), (ids[0], "areas", "replace"), (ids[0], "facilities", "replace")]
+    fresh_state.close()
+
+
+def test_the_datasets_own_mode_counts_as_loaded_only_when_it_was_loaded_in_it(now: datetime) -> None:
+    request = LoadRequest(upload_id="u", dataset="areas", mode=None, asked_at=now)
+    appended = [{"upload_id": "u", "dataset": "areas", "mode": "append"}]
+    assert without_result([request], appended, {"areas": "replace"}) == [request]
+    assert without_result([request], appended, {"areas": "append"}) == []
+    assert without_result([request], appended, {}) == []
+
+
+def test_damaged_objects_are_told_and_keep_nothing_else_from_coming_back(
+    intake: Intake, clean_warehouse: Warehouse, objects: LocalObjectStore, state: State, now: datetime
+) -> None:
+    receipts = receive_everything(intake, now)
+    intake.receive_dataset([CSV], "f.csv", "facilities", "append", "cli", now)
+    kept = intake.receive_submission(submission(), "web", now)
+    for table in TABLES:
+        clean_warehouse.command(f"truncate table bronze.{table}")
+    damaged = [f"submissions/{receipts[4].id}.json", f"corrections/{receipts[5].id}.json"]
+    objects.put(objects.manifest(damaged[0]).object_key, [b"{}"], "application/json")
+    objects.delete(objects.manifest(damaged[1]).object_key)
+    letter = f"uploads/{receipts[0].upload_id[:2]}/{receipts[0].upload_id}"
+    manifest = objects.manifest(letter)
+    objects.put_manifest(letter, manifest.model_copy(update={"details": {}}))
+    other = f"uploads/{receipts[1].upload_id[:2]}/{receipts[1].upload_id}"
+    objects.put(other + ".manifest.json", [b"no JSON"], "application/json")
+    [request] = objects.list("loads/")
+    objects.put(request, [b"{}"], "application/json")
+    result = intake.rebuild_bronze(now + timedelta(days=1))
+    assert sorted(result.damaged) == sorted([*damaged, letter, other, request])
+    assert (result.registered, result.outstanding) == (3, 0)
+    found = rows(clean_warehouse)
+    assert [row["submission_id"] for row in found["submissions"]] == [kept.id]
+    assert {row["upload_id"] for row in found["uploads"]} == {receipts[2].upload_id, receipts[3].upload_id}
 
 
 def test_what_was_erased_can_be_received_anew(intake: Intake, clean_warehouse: Warehouse, objects: LocalObjectStore, now: datetime) -> None:
