@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.corrections import CORRECTABLE, fold
 from api.gold import table_exists
 from api.queries import load
 from services.errors import WarehouseError
@@ -17,9 +18,8 @@ Row = Mapping[str, Any]
 EVIDENCE = "silver.int_letters__evidence"
 # Silver's word for what is not looked up yet; it will not wait for a person, so it is not in review here.
 WAITING = "waiting:"
-
-# What a correction may change of an extraction; null leaves the reader's word.
-CORRECTABLE = ("sender_name", "street", "housenumber", "postcode", "city", "letter_date", "facility_kind")
+# The reviewer's own note stays in the history of the review: it may name people, and the reason is for everybody with scope read.
+REJECTED = "rejected: Rejected by a reviewer."
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,7 @@ class Subject:
     def fields(self) -> dict[str, Any]:
         """What was read or typed, with the corrections on top."""
         source = self.extraction if self.kind == "letter" else self.received
-        fields = {name: (source or {}).get(name) for name in CORRECTABLE}
-        for correction in self.corrections:
-            fields.update({name: correction[name] for name in CORRECTABLE if correction[name] is not None})
-        return fields
+        return {name: (source or {}).get(name) for name in CORRECTABLE} | dict(fold(self.corrections).fields)
 
 
 def subjects(warehouse: Warehouse, kind: str, ids: Sequence[str]) -> dict[str, Subject]:
@@ -125,17 +122,17 @@ def _decide(
     kind: str, received: Row, extraction: Row | None, evidence: Row | None, geocodes: Sequence[Row], corrections: Sequence[Row]
 ) -> Decision:
     machine = _letter_decision(extraction, evidence) if kind == "letter" else _submission_decision(received, geocodes)
-    last = corrections[-1] if corrections else None
-    action = last["action"] if last else "reopen"
-    if last is None or action == "reopen":
+    folded = fold(corrections)
+    if folded.action in ("", "reopen"):
         return machine
-    if action == "reject":
-        return Decision("rejected", last["note"] or "rejected: A reviewer rejected it.")
-    if action == "place":
-        return Decision("located", place=_point(last))
-    if action == "accept":
+    if folded.action == "reject":
+        return Decision("rejected", REJECTED)
+    if folded.place is None:
         return _by_precision(machine.precision, machine.reason, machine.place, machine.geocode_id)
-    placed = next((geocode for geocode in geocodes if geocode["correction_id"] == last["correction_id"]), None)
+    if folded.place["action"] == "place":
+        return Decision("located", place=_point(folded.place))
+    correction_id = folded.place["correction_id"]
+    placed = next((geocode for geocode in geocodes if geocode["correction_id"] == correction_id), None)
     if placed is None:
         state = "read" if kind == "letter" else "stored"
         return Decision(state, f"{WAITING} The corrected address has not been looked up yet.")

@@ -36,13 +36,23 @@ GEOCODE = {
     "is_postcode_equal": 1,
     "candidate_margin": 0.5,
 }
-CORRECTIONS: list[dict[str, Any] | None] = [
-    None,
-    {"action": "accept"},
-    {"action": "correct", "housenumber": "2"},
-    {"action": "place", "longitude": 9.55, "latitude": 47.15},
-    {"action": "reject"},
-    {"action": "reopen"},
+ACCEPT, REJECT, REOPEN = ({"action": action} for action in ("accept", "reject", "reopen"))
+CORRECT = {"action": "correct", "housenumber": "2", "facility_kind": "school"}
+DATED = {"action": "correct", "street": "Side street", "letter_date": "2026-02-01"}
+PLACE = {"action": "place", "longitude": 9.55, "latitude": 47.15}
+SEQUENCES: list[list[dict[str, Any]]] = [
+    [],
+    [ACCEPT],
+    [CORRECT],
+    [PLACE],
+    [REJECT],
+    [REOPEN],
+    [CORRECT, PLACE],
+    [CORRECT, DATED, ACCEPT],
+    [PLACE, CORRECT],
+    [CORRECT, REOPEN],
+    [CORRECT, PLACE, REOPEN, DATED],
+    [PLACE, REJECT, ACCEPT],
 ]
 
 
@@ -62,23 +72,23 @@ def load(services: Services) -> None:
 def test_live_states_are_those_of_silver_and_gold_answers(client: TestClient, services: Services) -> None:
     desk = Desk(services)
     load(services)
-    cases = itertools.product(("house", "street", "none"), ("house", "none"), CORRECTIONS)
-    for number, (precision, corrected, correction) in enumerate(cases):
+    cases = itertools.product(("house", "street", "none"), ("house", "none"), SEQUENCES)
+    for number, (precision, corrected, sequence) in enumerate(cases):
         letter_id = desk.letter(number)
         desk.read(letter_id, **EXTRACTION)
         desk.place(letter_id, precision, **(GEOCODE if precision != "none" else {}))
-        decide(client, desk, letter_id, "letter", correction, corrected, number)
-    for number, (precision, corrected, correction) in enumerate(
-        itertools.product(("house", "postcode", "none"), ("house", "none"), CORRECTIONS)
+        decide(client, desk, letter_id, "letter", sequence, corrected, number)
+    for number, (precision, corrected, sequence) in enumerate(
+        itertools.product(("house", "postcode", "none"), ("house", "none"), SEQUENCES)
     ):
         body = {"channel": "web", "facility_kind": "school", "city": "Lindenau", "street": "Main street"}
         submission_id = client.post("/v1/submissions", json=body, headers={"Idempotency-Key": f"number-{number}"}).json()["submission_id"]
         desk.place(submission_id, precision, kind="submission", **(GEOCODE if precision != "none" else {}))
-        decide(client, desk, submission_id, "submission", correction, corrected, number)
+        decide(client, desk, submission_id, "submission", sequence, corrected, number)
     transform(services, now=datetime.now(UTC))
 
     silver = {row["request_id"]: row for row in services.warehouse.query("select * from silver.int_requests__located")}
-    assert len(silver) == 72
+    assert len(silver) == 2 * 6 * len(SEQUENCES)
     states = set()
     for subject_id, row in silver.items():
         live = client.get(f"/v1/reviews/{subject_id}").json()
@@ -86,8 +96,16 @@ def test_live_states_are_those_of_silver_and_gold_answers(client: TestClient, se
         assert live["state"] == row["state"], (live, row)
         if row["state"] in ("located", "approximate"):
             assert live["position"] == {name: row[name] for name in ("longitude", "latitude", "precision", "uncertainty_m")}
-        assert live["reason_code"] == row["reason"].partition(":")[0] or row["state"] in ("approximate", "rejected")
+        assert live["extraction"]["facility_kind"] == row["facility_kind"], (live, row)
+        if row["subject_kind"] == "letter":
+            assert live["extraction"]["letter_date"] == row["requested_on"].isoformat()
+        assert live["reason_code"] == row["reason"].partition(":")[0] or row["state"] == "approximate"
     assert states == {"located", "approximate", "review", "rejected"}
+
+    # The newest build's facts say the same: what was corrected before a place by hand is not lost.
+    gold = {row["request_id"]: row for row in services.warehouse.query("select * from gold.fct_requests")}
+    assert set(gold) == {subject_id for subject_id, row in silver.items() if row["state"] in ("located", "approximate")}
+    assert all(gold[subject_id]["facility_kind"] == silver[subject_id]["facility_kind"] for subject_id in gold)
 
     for path, table in LISTS.items():
         answer = client.get(path, params={"limit": 1000})
@@ -118,14 +136,12 @@ def test_live_states_are_those_of_silver_and_gold_answers(client: TestClient, se
     assert client.get("/v1/status").json()["letters"] == status["letters"]
 
 
-def decide(
-    client: TestClient, desk: Desk, subject_id: str, kind: str, correction: dict[str, Any] | None, corrected: str, number: int
-) -> None:
-    """Post a correction and place it as the geocoder would."""
-    if correction is None:
-        return
-    answer = client.post(f"/v1/reviews/{subject_id}/corrections", json=correction)
-    assert answer.status_code == 201, answer.text
-    if correction["action"] == "correct":
-        placed = {**GEOCODE, "geocoded_at": AT + timedelta(hours=1, seconds=number)} if corrected != "none" else {}
-        desk.place(subject_id, corrected, kind=kind, correction_id=answer.json()["correction_id"], **placed)
+def decide(client: TestClient, desk: Desk, subject_id: str, kind: str, sequence: list[dict[str, Any]], corrected: str, number: int) -> None:
+    """Post corrections and place each as the geocoder would."""
+    for turn, correction in enumerate(sequence):
+        answer = client.post(f"/v1/reviews/{subject_id}/corrections", json=correction)
+        assert answer.status_code == 201, answer.text
+        if correction["action"] == "correct":
+            placed = {**GEOCODE, "longitude": 9.5 + turn / 100, "geocoded_at": AT + timedelta(hours=1, seconds=number)}
+            correction_id = answer.json()["correction_id"]
+            desk.place(subject_id, corrected, kind=kind, correction_id=correction_id, **(placed if corrected != "none" else {}))

@@ -1,10 +1,60 @@
--- One row per thing to place: letters by their newest extraction, submissions as typed, corrections over what was read or typed.
+-- One row per thing to place: letters by their newest extraction, submissions as typed, corrections over what was read or typed: all since
+-- the last reopen up to the one that is placed, later ones over earlier ones (the rule of silver.int_corrections__latest).
 with
-corrections as (
-    select *
+asked as (
+    select
+        correction_id,
+        subject_kind,
+        subject_id,
+        tuple(corrected_at, correction_id) as asked_at
     from bronze.corrections
     where correction_id in {correction_ids:Array(String)}
     limit 1 by correction_id
+),
+
+decisions as (
+    select
+        subject_id,
+        tuple(corrected_at, correction_id) as decided,
+        action,
+        street,
+        housenumber,
+        postcode,
+        city
+    from bronze.corrections
+    where subject_id in (select subject_id from asked)
+),
+
+until_asked as (
+    select
+        asked.correction_id as correction_id,
+        asked.subject_kind as subject_kind,
+        asked.subject_id as subject_id,
+        decisions.decided as decided,
+        decisions.street as street,
+        decisions.housenumber as housenumber,
+        decisions.postcode as postcode,
+        decisions.city as city,
+        maxIf(decisions.decided, decisions.action = 'reopen') over (partition by asked.correction_id) as reopened
+    from asked
+    inner join decisions on asked.subject_id = decisions.subject_id
+    where decisions.decided <= asked.asked_at
+),
+
+corrections as (
+    select
+        correction_id,
+        subject_kind,
+        subject_id,
+        argMaxIf(until_asked.street, decided, decided > reopened and until_asked.street is not null) as street,
+        argMaxIf(until_asked.housenumber, decided, decided > reopened and until_asked.housenumber is not null) as housenumber,
+        argMaxIf(until_asked.postcode, decided, decided > reopened and until_asked.postcode is not null) as postcode,
+        argMaxIf(until_asked.city, decided, decided > reopened and until_asked.city is not null) as city
+    from until_asked
+    group by
+        correction_id,
+        subject_kind,
+        subject_id
 ),
 
 extractions as (

@@ -92,16 +92,18 @@ decided as (
         coalesce(corrections.letter_date, requests.letter_date, toDate32(requests.received_at)) as requested_on,
         requests.language as language,
         cast(coalesce(corrections.action, '') as String) as action,
+        -- Whose position stands: a later accept or reject leaves that of the correct or place before it, without one the machine's.
+        cast(coalesce(corrections.place_action, '') as String) as place_action,
         corrections.correction_id as correction_id,
         action not in ('', 'reopen') as is_corrected,
         multiIf(
-            action = 'place', 'house',
-            action = 'correct', coalesce(corrected.precision, 'none'),
+            place_action = 'place', 'house',
+            place_action = 'correct', coalesce(corrected.precision, 'none'),
             coalesce(machine.precision, 'none')
         ) as precision,
-        multiIf(action = 'place', corrections.longitude, action = 'correct', corrected.longitude, machine.longitude) as longitude,
-        multiIf(action = 'place', corrections.latitude, action = 'correct', corrected.latitude, machine.latitude) as latitude,
-        multiIf(action = 'place', null, action = 'correct', corrected.uncertainty_m, machine.uncertainty_m) as uncertainty_m,
+        multiIf(place_action = 'place', corrections.longitude, place_action = 'correct', corrected.longitude, machine.longitude) as longitude,
+        multiIf(place_action = 'place', corrections.latitude, place_action = 'correct', corrected.latitude, machine.latitude) as latitude,
+        multiIf(place_action = 'place', null, place_action = 'correct', corrected.uncertainty_m, machine.uncertainty_m) as uncertainty_m,
         longitude is not null and latitude is not null and precision != 'none' as has_position,
         multiIf(
             action = 'reject', 'rejected',
@@ -112,9 +114,9 @@ decided as (
         ) as state,
         multiIf(
             state in ('located', 'approximate'), '',
-            action = 'reject', 'rejected: A reviewer rejected it.',
-            action = 'correct' and corrected.geocode_id is null, 'waiting: The corrected address has not been looked up yet.',
-            action = 'correct', 'address_unknown: The address register does not know the corrected address.',
+            action = 'reject', 'rejected: Rejected by a reviewer.',
+            place_action = 'correct' and corrected.geocode_id is null, 'waiting: The corrected address has not been looked up yet.',
+            place_action = 'correct', 'address_unknown: The address register does not know the corrected address.',
             coalesce(machine.reason, '')
         ) as reason,
         machine.evidence_score as evidence_score,
@@ -123,20 +125,20 @@ decided as (
             requests.received_at,
             coalesce(placed.geocoded_at, requests.received_at),
             coalesce(corrected.geocoded_at, requests.received_at),
-            coalesce(corrections.corrected_at, requests.received_at)
+            coalesce(corrections.last_corrected_at, requests.received_at)
         ) as located_at,
         greatest(
             requests._ingested_at,
             coalesce(placed._ingested_at, requests._ingested_at),
             coalesce(corrected._ingested_at, requests._ingested_at),
-            coalesce(corrections._ingested_at, requests._ingested_at)
+            coalesce(corrections.last_ingested_at, requests._ingested_at)
         ) as _ingested_at
     from requests
     left join machine on requests.request_id = machine.request_id
     left join corrections on requests.request_id = corrections.subject_id
     left join geocodes as placed on requests.request_id = placed.subject_id and placed.correction_id = ''
     left join geocodes as corrected
-        on requests.request_id = corrected.subject_id and corrections.correction_id = corrected.correction_id
+        on requests.request_id = corrected.subject_id and corrections.place_correction_id = corrected.correction_id
 
 ),
 
