@@ -6,10 +6,10 @@ import type { FacilityProperties } from "../api/types";
 import { useLive } from "../live/store";
 import { t } from "../strings";
 import { NO_FEATURES, requestFeatures, shadedAreas } from "./features";
-import { boundsOf } from "./geometry";
+import { type Bounds, boundsOf } from "./geometry";
 import type { Layers } from "./Legend";
 import { type Hit, TownMap } from "./townMap";
-import { type Gold, requestsWithin } from "./useGold";
+import { type Gold, pointsWithin, requestsWithin } from "./useGold";
 
 interface MapViewProps {
   gold: Gold;
@@ -22,6 +22,31 @@ interface MapViewProps {
 }
 
 const NEW_FOR_MS = 5000;
+
+/** Asks for what is looked at now, and again after each move of the map; gives what ends it. */
+function onLook<T>(town: TownMap, ask: (bounds: Bounds, zoom: number) => Promise<T>, show: (found: T) => void): () => void {
+  let asked = 0;
+  let timer: ReturnType<typeof setTimeout>;
+  const look = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const turn = (asked += 1);
+      ask(town.bounds(), town.map.getZoom()).then(
+        (found) => {
+          if (turn === asked) show(found);
+        },
+        () => undefined, // the next move of the map asks again
+      );
+    }, 400);
+  };
+  look();
+  town.map.on("moveend", look);
+  return () => {
+    asked += 1;
+    clearTimeout(timer);
+    town.map.off("moveend", look);
+  };
+}
 
 export function MapView({ gold, kind, level, layers, hit, onHit, isShown }: MapViewProps) {
   const host = useRef<HTMLDivElement>(null);
@@ -102,29 +127,14 @@ export function MapView({ gold, kind, level, layers, hit, onHit, isShown }: MapV
       town?.set("cells", NO_FEATURES);
       return undefined;
     }
-    let isCurrent = true;
-    let timer: ReturnType<typeof setTimeout>;
-    const look = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        requestsWithin(town.bounds()).then(
-          (found) => {
-            if (!isCurrent) return;
-            setWindowed(found);
-            town.set("cells", found.cells);
-          },
-          () => undefined, // the next move of the map asks again
-        );
-      }, 400);
-    };
-    look();
-    town.map.on("moveend", look);
-    return () => {
-      isCurrent = false;
-      clearTimeout(timer);
-      town.map.off("moveend", look);
-    };
+    return onLook(town, requestsWithin, (found) => {
+      setWindowed(found);
+      town.set("cells", found.cells);
+    });
   }, [town, gold.hasAllRequests, gold.requests]);
+
+  // The addresses of the base map, near enough that they are dots and not a haze; each build may bring others.
+  useEffect(() => (town ? onLook(town, pointsWithin, (found) => town.set("points", found)) : undefined), [town, gold.areas]);
 
   const whole = () => {
     const bounds = boundsOf(gold.areas.features.length ? gold.areas.features : requests.features);

@@ -26,6 +26,9 @@ const EMPTY: Gold = { areas: NO_FEATURES, facilities: NO_FEATURES, requests: NO_
 /** Pages of 1000 that are drawn as single dots; beyond that, counts per cell until the user zooms in. */
 const REQUEST_PAGES = 5;
 
+/** From this zoom on a view rarely holds more addresses than are drawn, which is five pages as well. */
+const POINTS_FROM_ZOOM = 14;
+
 function markOnMap(requests: GeoJSON.FeatureCollection): void {
   dispatch({ type: "on_map", ids: new Set(requests.features.map((feature) => (feature.properties as RequestProperties).request_id)) });
 }
@@ -88,4 +91,12 @@ export async function requestsWithin(bounds: Bounds): Promise<{ requests: GeoJSO
   const { items } = await getAll<{ longitude: number; latitude: number; request_count: number }>(withQuery("/v1/requests/cells", { bbox }), 5);
   const features = items.map((cell): GeoJSON.Feature => ({ type: "Feature", geometry: { type: "Point", coordinates: [cell.longitude, cell.latitude] }, properties: { request_count: cell.request_count } }));
   return { requests: NO_FEATURES, cells: { type: "FeatureCollection", features }, isWhole };
+}
+
+/** Address points inside the part of the map that is looked at; none from afar, and none rather than some of too many. */
+export async function pointsWithin(bounds: Bounds, zoom: number): Promise<GeoJSON.FeatureCollection> {
+  if (zoom < POINTS_FROM_ZOOM) return NO_FEATURES;
+  const bbox = bounds.map((value) => value.toFixed(6)).join(",");
+  const { collection, isWhole } = await getFeatures(withQuery("/v1/address-points", { bbox }), 5);
+  return isWhole ? collection : NO_FEATURES;
 }
