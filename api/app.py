@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
@@ -15,10 +16,11 @@ from api.changes import Changes
 from api.dependencies import WINDOW_SECONDS
 from api.documentation import openapi
 from api.events import EventFeed
-from api.gold import GenerationClock
+from api.gold import BuildClock
 from api.middleware import HeadersAndMetrics
 from api.overview import Overview
 from api.routes import (
+    address_points,
     areas,
     datasets,
     docs,
@@ -40,6 +42,7 @@ from services.metrics import METRICS, Metrics
 from services.wiring import Services
 
 VERSION = "1.0.0"
+PAGES_DRAWN_AT_ONCE = 2
 ROUTERS = (
     uploads,
     letters,
@@ -48,6 +51,7 @@ ROUTERS = (
     requests,
     areas,
     facilities,
+    address_points,
     proximity,
     quality,
     datasets,
@@ -83,9 +87,10 @@ def create_app(
     app.state.clock = clock
     app.state.metrics = metrics
     app.state.limiter = RateLimiter(services.settings.api.requests_per_minute, WINDOW_SECONDS)
-    app.state.generation = GenerationClock(services.warehouse)
+    app.state.build = BuildClock(services.warehouse)
     app.state.overview = Overview(services, metrics, clock)
     app.state.events = EventFeed(Changes(services.warehouse), app.state.overview, metrics, clock)
+    app.state.drawing = CapacityLimiter(PAGES_DRAWN_AT_ONCE)
     errors.install(app)
     for module in ROUTERS:
         app.include_router(module.router)

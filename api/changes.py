@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from api.browsing import uploads_by_id
-from api.pages import milliseconds
+from api.pages import ListQuery, milliseconds
 from api.queries import load
 from api.subjects import Subject, subjects
 from services.warehouse.client import Warehouse
 
+CHANGES = ListQuery("live/changes", ("last_changed_at", "kind", "id"))
 AT_ONCE = 2000
 # A client that was away for more than this many changes gets the first of them and reloads its lists.
 MISSED_AT_MOST = 20_000
@@ -36,31 +37,32 @@ class Changes:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
 
-    def since(self, since_ms: int, unsettled: Sequence[str] = ()) -> list[Change]:
-        """Changes after a moment (milliseconds since 1970), the oldest first, at most 2,000; after a build also the unsettled letters."""
-        rows = self._warehouse.query(load("live/changes"), {"since_ms": since_ms, "limit": AT_ONCE})
-        builds = [row for row in rows if row["kind"] == "build"]
-        known = {row["id"] for row in rows}
-        if builds:
-            last = builds[-1]["last_changed_at"]
-            rows += [
-                {"kind": "letter", "id": letter_id, "last_changed_at": last} for letter_id in unsettled[:AT_ONCE] if letter_id not in known
-            ]
-        return self._described(rows)
+    def since(self, since_ms: int, unsettled: Sequence[str] = ()) -> Iterator[list[Change]]:
+        """Changes after a moment (milliseconds since 1970), the oldest first, in pages; after a build also the unsettled letters."""
+        after: list[object] | None = None
+        while True:
+            rows = self._warehouse.query(CHANGES.sql, CHANGES.parameters(after, {"since_ms": since_ms}, limit=AT_ONCE))
+            is_last = len(rows) < AT_ONCE
+            if rows:
+                after = CHANGES.key_of(rows[-1])
+            builds = [row for row in rows if row["kind"] == "build"]
+            if builds and unsettled:
+                last, known = builds[-1]["last_changed_at"], {row["id"] for row in rows}
+                waiting = [letter_id for letter_id in unsettled[:AT_ONCE] if letter_id not in known]
+                rows += [{"kind": "letter", "id": letter_id, "last_changed_at": last} for letter_id in waiting]
+                unsettled = ()
+            yield self._described(rows)
+            if is_last:
+                return
 
     def all_since(self, since_ms: int) -> list[Change]:
         """All changes after a moment, the oldest first, at most 20,000."""
         found: list[Change] = []
-        while len(found) < MISSED_AT_MOST:
-            rows = self._warehouse.query(load("live/changes"), {"since_ms": since_ms, "limit": AT_ONCE})
-            found += self._described(rows)
-            if len(rows) < AT_ONCE:
+        for page in self.since(since_ms):
+            found += page
+            if len(found) >= MISSED_AT_MOST:
                 break
-            following = milliseconds(rows[-1]["last_changed_at"]) - 1
-            if following <= since_ms:
-                break
-            since_ms = following
-        return found
+        return found[:MISSED_AT_MOST]
 
     def _described(self, rows: Sequence[dict[str, Any]]) -> list[Change]:
         ids: defaultdict[str, list[str]] = defaultdict(list)

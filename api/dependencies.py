@@ -14,7 +14,7 @@ from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer, SecuritySco
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from api.errors import UnauthenticatedError
-from services.errors import AccessError, RateLimitError
+from services.errors import AccessError, PlatformError, RateLimitError
 from services.gateway.limits import RateLimiter
 from services.metrics import Metrics
 from services.wiring import Services
@@ -98,6 +98,7 @@ def authorize(
     caller = getattr(request.state, "caller", None)
     if caller is None:  # several dependencies of one route may ask: one request is counted once
         key = header or (token.credentials if token else None)
+        request.state.credentials = (key, session)
         caller = request.state.caller = _known(request, key, session)
         _count(request, caller)
     missing = [scope for scope in scopes.scopes if not caller.has(scope)]
@@ -121,6 +122,15 @@ def _known(request: Request, key: str | None, session: str | None) -> Caller:
             raise UnauthenticatedError("This session has ended: open the portal again with the link that cartulary serve prints.")
         return Caller(f"session:{hashlib.sha256(session.encode()).hexdigest()[:32]}", "portal", granted, is_session=True)
     raise UnauthenticatedError("Send a key in the header X-API-Key; make one with: cartulary keys create.")
+
+
+def is_still(request: Request, caller: Caller) -> bool:
+    """Whether the credentials of an authorized request would give the same caller now; False after a revocation or the session's end."""
+    key, session = request.state.credentials
+    try:
+        return _known(request, key, session) == caller
+    except PlatformError:  # also when the state does not answer: who cannot be checked comes back and is checked anew
+        return False
 
 
 def _count(request: Request, caller: Caller) -> None:
@@ -152,5 +162,3 @@ def needs(scope: Scope) -> Any:
 IntakeCaller = Annotated[Caller, needs("intake")]
 ReadCaller = Annotated[Caller, needs("read")]
 ReviewCaller = Annotated[Caller, needs("review")]
-ExactCaller = Annotated[Caller, needs("exact")]
-AdminCaller = Annotated[Caller, needs("admin")]

@@ -50,7 +50,7 @@ class UnauthenticatedError(AccessError):
     """No key and no session, or one that is not known."""
 
 
-# The nearest class of the exception's ancestors counts; `retryable` turns a store's 500 into 503.
+# The nearest class of the exception's ancestors counts; an error that is `retryable` is 503 instead of 500.
 STATUS_OF: Mapping[type[Exception], int] = {
     RequestError: 422,
     NotAcceptableError: 406,
@@ -85,8 +85,9 @@ class Problem(BaseModel):
 
 
 def status_of(error: Exception) -> int:
-    """HTTP status of an exception: that of its nearest ancestor in the table, 500 for a stranger."""
-    return next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), 500)
+    """HTTP status of an exception: that of its nearest ancestor in the table, 500 for a stranger, 503 for what may succeed later."""
+    status = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), 500)
+    return 503 if status == 500 and isinstance(error, PlatformError) and error.retryable else status
 
 
 def problem(

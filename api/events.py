@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 FAILED_POLL_SECONDS = 5.0
 STATUS_SECONDS = 5.0
+HEARTBEAT_SECONDS = 15
 # An insert carries the time at which it began and is seen when it is done: a poll looks back this far and leaves out what it told before.
 OVERLAP_MS = 3000
 REMEMBERED = 20_000
@@ -103,8 +104,10 @@ class EventFeed:
         if len(self._listeners) >= MAX_LISTENERS:
             raise RateLimitError(f"{MAX_LISTENERS} connections listen already: try again in a minute.", retry_after=60)
 
-    async def listen(self, last_event_id: str | None, *, sees_positions: bool) -> AsyncIterator[ServerSentEvent]:
-        """Events after the given one, or from now on; first of all the status."""
+    async def listen(
+        self, last_event_id: str | None, *, sees_positions: bool, is_still_allowed: Callable[[], bool]
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Events after the given one, or from now on; first of all the status. Ends when the caller may no longer listen."""
         if self._is_closed:
             return
         listener = Listener()
@@ -115,15 +118,33 @@ class EventFeed:
             for event in await self._missed(after) if after else []:
                 after = event.event_id
                 yield event.encode(sees_positions=sees_positions)
-            while (event_or_end := await listener.queue.get()) is not None:
-                if after is None or event_or_end.event_id > after:
-                    yield event_or_end.encode(sees_positions=sees_positions)
+            async for event in self._while_allowed(listener, is_still_allowed):
+                if after is None or event.event_id > after:
+                    yield event.encode(sees_positions=sees_positions)
         finally:
             self._listeners.discard(listener)
             self._metrics.listeners.set(len(self._listeners))
             if not self._listeners and self._task is not None:
                 self._task.cancel()
                 self._task = None
+
+    async def _while_allowed(self, listener: Listener, is_still_allowed: Callable[[], bool]) -> AsyncIterator[Event]:
+        """A connection's events until its end, or until a check (one every 15 seconds, however much happens) says that it must end."""
+        time = asyncio.get_running_loop().time
+        check_at = time() + HEARTBEAT_SECONDS
+        while True:
+            event: Event | None
+            try:
+                event = await asyncio.wait_for(listener.queue.get(), max(0.0, check_at - time()))
+                if event is None:
+                    return
+                yield event
+            except TimeoutError:
+                pass
+            if time() >= check_at:
+                if not await anyio.to_thread.run_sync(is_still_allowed):
+                    return
+                check_at = time() + HEARTBEAT_SECONDS
 
     def _add(self, listener: Listener) -> None:
         self._loop = asyncio.get_running_loop()
@@ -166,14 +187,20 @@ class EventFeed:
             except PlatformError as error:
                 log.warning("Events wait for the stores: %s", error)
                 await asyncio.sleep(FAILED_POLL_SECONDS)
+            except Exception:
+                # Nobody would start the poller again while connections listen: whatever went wrong, the next poll may go right.
+                log.exception("A poll for events failed; the next one follows")
+                await asyncio.sleep(FAILED_POLL_SECONDS)
 
     async def _tell_changes(self) -> int:
         unsettled = [key[1] for key, text in self._told.items() if key[0] == "letter" and '"state":"read"' in text]
-        found = await anyio.to_thread.run_sync(self._changes.since, max(0, self._cursor_ms - OVERLAP_MS), unsettled)
+        pages = self._changes.since(max(0, self._cursor_ms - OVERLAP_MS), unsettled)
         told = 0
-        for change in found:
-            told += self._tell(change.name, change.subject_id, change.data, change.public, change.changed_ms, without=("at",))
-            self._cursor_ms = max(self._cursor_ms, change.changed_ms)
+        # Page by page, each told before the next is asked for: the connections take from their queues meanwhile.
+        while (page := await anyio.to_thread.run_sync(next, pages, None)) is not None:
+            for change in page:
+                told += self._tell(change.name, change.subject_id, change.data, change.public, change.changed_ms, without=("at",))
+                self._cursor_ms = max(self._cursor_ms, change.changed_ms)
         return told
 
     def _tell(

@@ -15,7 +15,7 @@ from services.warehouse.client import Warehouse
 
 # 50,000 rows of the widest list are about 12 MB of CSV: the most that one download holds in memory.
 CSV_ROWS = 50_000
-GENERATION_SECONDS = 1.0
+BUILD_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,15 @@ class Rows:
 
     items: list[dict[str, Any]]
     next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Build:
+    """What tells a published build from every other: another data directory has a generation 1 as well."""
+
+    generation: int = 0
+    fingerprint: str = ""
+    started_ms: int = 0
 
 
 def table_exists(warehouse: Warehouse, table: str) -> bool:
@@ -95,22 +104,28 @@ def stream_csv(
 
 def published_generation(warehouse: Warehouse) -> int:
     """Number of the newest published build; 0 before the first."""
-    return int(warehouse.scalar(load("live/published_generation")) or 0)
+    return published_build(warehouse).generation
 
 
-class GenerationClock:
-    """The published generation, asked at most once a second: it makes every gold answer's ETag."""
+def published_build(warehouse: Warehouse) -> Build:
+    """The newest published build; a generation of 0 before the first."""
+    rows = warehouse.query(load("live/published_generation"))
+    return Build(**rows[0]) if rows else Build()
+
+
+class BuildClock:
+    """The published build, asked at most once a second: it makes every gold answer's ETag."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self._lock = threading.Lock()
-        self._asked_at = -GENERATION_SECONDS
-        self._generation = 0
+        self._asked_at = -BUILD_SECONDS
+        self._build = Build()
 
-    def now(self) -> int:
-        """The generation, at most a second old."""
+    def now(self) -> Build:
+        """The build, at most a second old."""
         with self._lock:
-            if time.monotonic() - self._asked_at >= GENERATION_SECONDS:
-                self._generation = published_generation(self._warehouse)
+            if time.monotonic() - self._asked_at >= BUILD_SECONDS:
+                self._build = published_build(self._warehouse)
                 self._asked_at = time.monotonic()
-            return self._generation
+            return self._build

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from api.formats import Format, chosen, csv_answer, geojson_answer
-from api.gold import GenerationClock, Rows, read_page, stream_csv
+from api.gold import Build, BuildClock, Rows, read_page, stream_csv
 from api.pages import ListQuery, Page
 from services.wiring import Services
 
@@ -58,8 +58,8 @@ def gold_answer(
     of the query that do not choose rows, and so are no part of the cursor."""
     services: Services = request.app.state.services
     kind = chosen(request, wanted, listed.formats)
-    clock: GenerationClock = request.app.state.generation
-    tag = _etag(clock.now(), str(request.url), kind)
+    clock: BuildClock = request.app.state.build
+    tag = _etag(clock.now(), request.app.version, str(request.url), kind)
     headers = {"ETag": tag, "Vary": "Accept"}
     if tag in (value.strip() for value in request.headers.get("if-none-match", "").split(",")):
         return Response(status_code=304, headers=headers)
@@ -110,5 +110,6 @@ def _cell(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _etag(generation: int, url: str, kind: Format) -> str:
-    return f'W/"{generation}-{hashlib.sha256(f"{url} {kind}".encode()).hexdigest()[:16]}"'
+def _etag(build: Build, version: str, url: str, kind: Format) -> str:
+    said = "\x1f".join((build.fingerprint, str(build.started_ms), version, url, kind))
+    return f'W/"{build.generation}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"'

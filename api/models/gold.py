@@ -39,6 +39,16 @@ class Facility(BaseModel):
     area_code: str = Field(description="empty outside every area")
 
 
+class AddressPoint(BaseModel):
+    """A point of the address register and how near it is to everything."""
+
+    address_id: str
+    longitude: float
+    latitude: float
+    area_code: str = Field(description="empty outside every area")
+    proximity_score: float = Field(description="0 to 100")
+
+
 class Catchment(BaseModel):
     """A facility and the address points for which it is the nearest of its kind; distances are great-circle kilometres."""
 
@@ -197,6 +207,13 @@ FACILITY_EXAMPLE: dict[str, Any] = {
     "longitude": 9.5209,
     "latitude": 47.141,
     "area_code": "7001",
+}
+ADDRESS_POINT_EXAMPLE: dict[str, Any] = {
+    "address_id": "node-4711",
+    "longitude": 9.5209,
+    "latitude": 47.141,
+    "area_code": "7001",
+    "proximity_score": 62.0,
 }
 CATCHMENT_EXAMPLE: dict[str, Any] = {
     "facility_id": "node-21",

@@ -61,14 +61,6 @@ class Step(BaseModel):
     at: datetime
 
 
-class Links(BaseModel):
-    """Where more is to be had."""
-
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
-
-    self_: str = Field(alias="self")
-
-
 class LetterItem(BaseModel):
     """A letter in a list."""
 

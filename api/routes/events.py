@@ -7,13 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from sse_starlette import EventSourceResponse
 
-from api.dependencies import ReadCaller
+from api.dependencies import ReadCaller, is_still
 from api.documentation import raw
-from api.events import EventFeed
+from api.events import HEARTBEAT_SECONDS, EventFeed
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
-HEARTBEAT_SECONDS = 15
 EXAMPLE = (
     "id: 1772366402000-0\r\nevent: letter\r\n"
     'data: {"letter_id":"5f0c9b0e6d1a4c56a1f0b8c7d6e5f4a3","file_name":"letter-07.jpg","state":"located","reason":"",'
@@ -36,10 +35,11 @@ async def listen_to_events(
 ) -> Response:
     """Events `letter`, `submission`, `upload`, `build` and `status`, each with the newest state of its subject; a comment every 15 seconds.
 
-    Positions are null for callers without the scope review or exact. The same state may come twice after a reconnection.
+    Positions are null for callers without the scope review or exact. The stream ends within seconds of the end of the session or the
+    revocation of the key. The same state may come twice after a reconnection.
     """
     feed: EventFeed = request.app.state.events
     feed.check_room()
-    stream = feed.listen(last_event_id, sees_positions=caller.sees_positions)
+    stream = feed.listen(last_event_id, sees_positions=caller.sees_positions, is_still_allowed=lambda: is_still(request, caller))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return EventSourceResponse(stream, headers=headers, ping=HEARTBEAT_SECONDS, send_timeout=30)

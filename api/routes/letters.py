@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
+import anyio.to_thread
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.browsing import browse, one_subject
@@ -62,16 +64,20 @@ def get_letter(services: ServicesOf, letter_id: LetterId) -> Letter:
     responses=JPEG,
     dependencies=[needs("review")],
 )
-def get_letter_page(
+async def get_letter_page(
+    request: Request,
     services: ServicesOf,
     letter_id: LetterId,
     number: Annotated[int, Path(ge=1, le=10_000, description="Page of the letter, from 1", examples=[1])],
     max_side: Annotated[int, Query(ge=64, le=3000, description="Longest side in pixels", examples=[1600])] = 1600,
 ) -> Response:
     """One page as an upright JPEG."""
-    subject = one_subject(services.warehouse, letter_id, ("letter",))
-    draw = _page_source(services, subject, number)
-    return _jpeg(draw(lambda path, media_type, page, turned: render_page(path, media_type, page, max_side=max_side, rotation=turned)))
+
+    def draw() -> bytes:
+        source = _page_source(services, one_subject(services.warehouse, letter_id, ("letter",)), number)
+        return source(lambda path, media_type, page, turned: render_page(path, media_type, page, max_side=max_side, rotation=turned))
+
+    return await _drawn(request, draw)
 
 
 @router.get(
@@ -80,18 +86,31 @@ def get_letter_page(
     responses=JPEG,
     dependencies=[needs("review")],
 )
-def get_letter_crop(
+async def get_letter_crop(
+    request: Request,
     services: ServicesOf,
     letter_id: LetterId,
     part: Annotated[Literal["address"], Query(description="What to cut out", examples=["address"])] = "address",
 ) -> Response:
     """The block with the sender's address, cut out of its page."""
-    subject = one_subject(services.warehouse, letter_id, ("letter",))
-    found = subject.extraction
-    if found is None or len(found["address_box"]) != 4:
-        raise NotFoundError(f"No {part} block was found on letter {letter_id}: show its page instead.")
-    draw = _page_source(services, subject, found["address_page"] or 1)
-    return _jpeg(draw(lambda path, media_type, page, turned: crop(path, media_type, page, found["address_box"], rotation=turned)))
+
+    def draw() -> bytes:
+        subject = one_subject(services.warehouse, letter_id, ("letter",))
+        found = subject.extraction
+        if found is None or len(found["address_box"]) != 4:
+            raise NotFoundError(f"No {part} block was found on letter {letter_id}: show its page instead.")
+        source = _page_source(services, subject, found["address_page"] or 1)
+        return source(lambda path, media_type, page, turned: crop(path, media_type, page, found["address_box"], rotation=turned))
+
+    return await _drawn(request, draw)
+
+
+async def _drawn(request: Request, draw: Callable[[], bytes]) -> Response:
+    """Draw in a thread. A page of 600 dpi needs 100 MB while it is drawn: no more than two at once, the others wait without a thread."""
+    limiter: CapacityLimiter = request.app.state.drawing
+    content = await anyio.to_thread.run_sync(draw, limiter=limiter)
+    # The same letter always gives the same picture until it is read again: an hour spares the review desk most of the drawing.
+    return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
 def _page_source(services: Services, subject: Subject, number: int) -> Callable[[Callable[..., bytes]], bytes]:
@@ -110,8 +129,3 @@ def _page_source(services: Services, subject: Subject, number: int) -> Callable[
             return drawing(path, media_type, page, turned)
 
     return draw
-
-
-def _jpeg(content: bytes) -> Response:
-    # The same letter always gives the same picture until it is read again: an hour spares the review desk most of the drawing.
-    return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})

@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from api.dependencies import SESSION_COOKIE, NowOf, ServicesOf
+from api.dependencies import SESSION_COOKIE, NowOf, ServicesOf, needs
 from api.documentation import problems
 from api.errors import UnauthenticatedError
 from services.settings import PROJECT_ROOT
@@ -45,6 +45,23 @@ def log_in(
     answer.set_cookie(
         SESSION_COOKIE, session, max_age=SESSION_SECONDS, httponly=True, samesite="strict", secure=request.url.scheme == "https", path="/"
     )
+    return answer
+
+
+@router.post(
+    "/portal/logout",
+    status_code=204,
+    dependencies=[needs("read")],
+    responses=problems(401, 403, 503),
+    response_description="Logged out",
+)
+def log_out(request: Request, services: ServicesOf) -> Response:
+    """End the portal's session, here and for every copy of its cookie."""
+    session = request.cookies.get(SESSION_COOKIE)
+    if session:
+        services.state.sessions.end(session)
+    answer = Response(status_code=204, headers={"Cache-Control": "no-store"})
+    answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", path="/")
     return answer
 
 

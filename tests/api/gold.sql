@@ -104,4 +104,10 @@ insert into gold.mart_requests_by_cell select
   h3ToString(geoToH3(latitude, longitude, 6)) as h3_cell, 6, any(fct_requests.longitude), any(fct_requests.latitude), count() + 5
 from gold.fct_requests group by h3_cell;
 
-insert into gold.builds values (1, 'published', 'f', 1, 40, 60, '', toDateTime64('2026-02-02 00:00:00', 3, 'UTC'), toDateTime64('2026-02-02 00:00:05', 3, 'UTC'))
+insert into gold.builds values (1, 'published', 'f', 1, 40, 60, '', toDateTime64('2026-02-02 00:00:00', 3, 'UTC'), toDateTime64('2026-02-02 00:00:05', 3, 'UTC'));
+
+create table gold.mart_proximity_scores (address_id String, longitude Float64, latitude Float64, area_code String, h3_cell UInt64,
+  proximity_score Float64) engine = MergeTree order by address_id;
+
+insert into gold.mart_proximity_scores select concat('a-', toString(number)), 9 + number / 1000, 47, if(number % 2, '0001', ''), 1, number
+from numbers(23);

@@ -85,7 +85,7 @@ def test_every_route_has_a_docstring_and_examples(app: FastAPI) -> None:
         where = f"{method} {path}"
         assert described.get("description", "").strip(), f"{where} has no docstring"
         success = [answer for status, answer in described["responses"].items() if status in ("200", "201", "202")]
-        if path != "/portal/login":
+        if path not in ("/portal/login", "/portal/logout"):  # they say where to go, or nothing
             assert success, where
             for kind, content in success[0]["content"].items():
                 assert "example" in content, f"{where} has no example of {kind}"
@@ -187,6 +187,18 @@ def test_a_session_ends(services: Services, wakes: Wakes, tmp_path: Path) -> Non
         assert client.get("/v1/areas").status_code == 401
 
 
+def test_a_logout_ends_the_session_and_every_copy_of_its_cookie(services: Services, anonymous: TestClient) -> None:
+    anonymous.get("/portal/login", params={"token": services.state.sessions.create_one_time_token(datetime.now(UTC))})
+    stolen = anonymous.cookies["cartulary_session"]
+    assert anonymous.post("/portal/logout").status_code == 403  # no other site may do it
+    assert anonymous.get("/v1/areas").status_code == 200
+    answer = anonymous.post("/portal/logout", headers={"X-Requested-With": "cartulary"})
+    assert answer.status_code == 204
+    assert "cartulary_session" not in anonymous.cookies
+    assert anonymous.get("/v1/areas").status_code == 401
+    assert anonymous.get("/v1/areas", headers={"Cookie": f"cartulary_session={stolen}"}).status_code == 401
+
+
 def test_a_session_needs_the_csrf_header_for_changes_only(services: Services, anonymous: TestClient) -> None:
     anonymous.get("/portal/login", params={"token": services.state.sessions.create_one_time_token(datetime.now(UTC))})
     body = {"channel": "web", "city": "Lindenau", "facility_kind": "pharmacy"}
@@ -266,6 +278,20 @@ def test_every_error_class_is_in_the_table() -> None:
     assert ours == set(ERRORS)
     assert ours <= set(STATUS_OF)
     assert status_of(KeyError("x")) == 500
+
+
+@pytest.mark.parametrize("kind", [errors.GeocodingError, errors.PublishError, errors.PlatformError, errors.ConfigurationError])
+def test_what_may_succeed_later_says_when(client: TestClient, kind: type[errors.PlatformError], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise kind("not yet", retryable=True)
+
+    monkeypatch.setattr("api.routes.proximity.read", fail)
+    answer = client.get("/v1/proximity", params={"longitude": 1, "latitude": 1})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+def test_what_is_wrong_stays_wrong_even_when_retryable() -> None:
+    assert status_of(errors.NotFoundError("gone", retryable=True)) == 404
 
 
 @pytest.mark.parametrize(("kind", "status"), ERRORS.items(), ids=lambda value: getattr(value, "__name__", value))

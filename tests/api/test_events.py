@@ -219,3 +219,71 @@ def test_many_changes_come_in_pages(services: Services, monkeypatch: pytest.Monk
     found = Changes(services.warehouse).all_since(1_000_000 - 1)
     assert {change.subject_id for change in found} == {str(number) for number in range(11)}
     assert [change.changed_ms for change in found] == sorted(change.changed_ms for change in found)
+
+
+def test_more_changes_in_a_moment_than_a_page_holds_are_all_told(
+    address: str, services: Services, key_of: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.changes.AT_ONCE", 4)
+    reader = Reader(address, key_of("read"))
+    services.warehouse.command(
+        "insert into bronze.submissions (submission_id, channel, _ingested_at) "
+        "select toString(number), 'web', now64(3, 'UTC') from numbers(18)"
+    )
+    reader.wait(lambda reader: len(reader.of("submission")) == 18)
+    letter_id = add_letter(services, 1)
+    reader.wait(lambda reader: bool(reader.of("letter")))
+    assert reader.of("letter")[0]["letter_id"] == letter_id
+    assert len(reader.of("submission")) == 18  # and none of them again
+    reader.close()
+
+
+def test_a_page_of_equal_times_goes_on_after_its_last_row(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.changes.AT_ONCE", 3)
+    services.warehouse.command(
+        "insert into bronze.submissions (submission_id, channel, _ingested_at) "
+        "select toString(number), 'web', fromUnixTimestamp64Milli(toInt64(1000000), 'UTC') from numbers(11)"
+    )
+    found = [change.subject_id for change in Changes(services.warehouse).all_since(1_000_000 - 1)]
+    assert sorted(found) == sorted(str(number) for number in range(11))
+
+
+def test_a_failed_poll_is_not_the_last_one(
+    address: str, app: FastAPI, services: Services, key_of: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "FAILED_POLL_SECONDS", 0.1)
+    changes, failures = app.state.events._changes, []
+    described = changes._described
+
+    def fail_first(rows: Any) -> Any:
+        if not failures:
+            failures.append(rows)
+            raise KeyError("nobody expected this")
+        return described(rows)
+
+    monkeypatch.setattr(changes, "_described", fail_first)
+    reader = Reader(address, key_of("read"))
+    reader.wait(lambda _: bool(failures))
+    add_letter(services, 1)
+    reader.wait(lambda reader: bool(reader.of("letter")))
+    reader.close()
+
+
+@pytest.mark.parametrize("is_session", [False, True])
+def test_who_may_no_longer_listen_hears_no_more(
+    address: str, app: FastAPI, services: Services, monkeypatch: pytest.MonkeyPatch, is_session: bool
+) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.3)
+    now = datetime.now(UTC)
+    key = services.keys.create("a reader", ("read",), now)
+    session = services.state.sessions.redeem(services.state.sessions.create_one_time_token(now), now) or ""
+    reader = Reader(address, {"Cookie": f"cartulary_session={session}"} if is_session else {"X-API-Key": key.secret})
+    time.sleep(1)
+    assert not reader.has_ended.is_set()
+    if is_session:
+        services.state.sessions.end(session)
+    else:
+        services.keys.revoke(key.key_id, datetime.now(UTC))
+    assert reader.has_ended.wait(5)
+    reader.close()
+    add_letter(services, 1)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from api.changes import Changes
 from services.warehouse.client import Warehouse
 from services.wiring import Services
 
@@ -338,3 +342,42 @@ def test_status_counts_everything_once(client: TestClient, desk: Desk, silver: W
     assert body["outstanding"]["extract"]["pending"] == 6
     assert body["published"]["generation"] == 1
     assert body["failed"] == []
+
+
+def test_a_reviewers_note_stays_in_the_review(
+    client: TestClient, anonymous: TestClient, desk: Desk, silver: Warehouse, key_of: Callable[..., dict[str, str]]
+) -> None:
+    letter_id = desk.letter(1)
+    client.post(f"/v1/reviews/{letter_id}/corrections", json={"action": "reject", "note": "written by A. Person"})
+    reader = key_of("read")
+    [item] = anonymous.get("/v1/letters", headers=reader).json()["items"]
+    assert (item["state"], item["reason"]) == ("rejected", "rejected: Rejected by a reviewer.")
+    [change] = [change for change in Changes(desk.warehouse).all_since(0) if change.name == "letter"]
+    assert "A. Person" not in str(change)
+    for path in ("/v1/letters", "/v1/uploads", "/v1/status"):
+        assert "A. Person" not in anonymous.get(path, headers=reader).text
+    assert client.get(f"/v1/reviews/{letter_id}").json()["corrections"][0]["note"] == "written by A. Person"
+
+
+def test_no_more_than_two_pages_are_drawn_at_once(
+    client: TestClient, desk: Desk, silver: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter_id = desk.letter(1)
+    desk.read(letter_id)
+    drawing, most, lock = [0], [0], threading.Lock()
+
+    def draw(*arguments: object, **named: object) -> bytes:
+        with lock:
+            drawing[0] += 1
+            most[0] = max(most[0], drawing[0])
+        time.sleep(0.1)
+        with lock:
+            drawing[0] -= 1
+        return b"jpeg"
+
+    monkeypatch.setattr("api.routes.letters.render_page", draw)
+    monkeypatch.setattr("api.routes.letters.crop", draw)
+    paths = [f"/v1/letters/{letter_id}/pages/1.jpg", f"/v1/letters/{letter_id}/crop.jpg"] * 5
+    with ThreadPoolExecutor(10) as pool:
+        assert [answer.status_code for answer in pool.map(client.get, paths)] == [200] * 10
+    assert most[0] == 2

@@ -20,6 +20,7 @@ LISTS = {
     "/v1/coverage": "gold.mart_coverage_by_area",
     "/v1/facilities": "gold.dim_facilities",
     "/v1/catchments": "gold.mart_facility_catchments",
+    "/v1/address-points": "gold.mart_proximity_scores",
     "/v1/requests": "gold.fct_requests",
     "/v1/requests/cells": "gold.mart_requests_by_cell",
     "/v1/trends": "gold.mart_request_trends",
@@ -89,13 +90,15 @@ def test_a_build_during_a_download_breaks_it_off(client: TestClient, gold: Wareh
     monkeypatch.setattr("api.gold.CSV_ROWS", 5)
     generations = iter([1, 1, 1, 2])
     monkeypatch.setattr("api.gold.published_generation", lambda warehouse: next(generations))
-    client.app.state.generation._asked_at = 1e12  # type: ignore[attr-defined]
+    client.app.state.build._asked_at = 1e12  # type: ignore[attr-defined]
     strict = TestClient(client.app, headers=client.headers)
     with pytest.raises(Exception, match="response already started"):
         strict.get("/v1/areas", params={"format": "csv"})
 
 
-@pytest.mark.parametrize("path", ["/v1/areas", "/v1/facilities", "/v1/catchments", "/v1/requests", "/v1/requests/cells"])
+@pytest.mark.parametrize(
+    "path", ["/v1/areas", "/v1/facilities", "/v1/catchments", "/v1/address-points", "/v1/requests", "/v1/requests/cells"]
+)
 def test_geojson_is_a_feature_collection(client: TestClient, gold: Warehouse, path: str) -> None:
     answer = client.get(path, headers={"Accept": "application/geo+json"}, params={"limit": 5})
     assert answer.headers["content-type"] == "application/geo+json"
@@ -224,7 +227,24 @@ def test_the_same_generation_is_not_sent_again(client: TestClient, gold: Warehou
     assert client.get("/v1/areas", headers=tag).status_code == 304
     assert client.get("/v1/areas?limit=5", headers=tag).status_code == 200
     gold.command("insert into gold.builds select * replace (2 as generation) from gold.builds")
-    client.app.state.generation._asked_at = -10.0  # type: ignore[attr-defined]
+    client.app.state.build._asked_at = -10.0  # type: ignore[attr-defined]
+    assert client.get("/v1/areas", headers=tag).status_code == 200
+
+
+@pytest.mark.parametrize("other", ["'another' as fingerprint", "started_at + 1 as started_at"])
+def test_the_same_generation_of_another_data_directory_is_sent(client: TestClient, gold: Warehouse, other: str) -> None:
+    tag = {"If-None-Match": client.get("/v1/areas").headers["etag"]}
+    gold.command(f"create table gold.builds_before engine = Memory as select * replace ({other}) from gold.builds")
+    gold.command("truncate table gold.builds")
+    gold.command("insert into gold.builds select * from gold.builds_before")
+    gold.command("drop table gold.builds_before")
+    client.app.state.build._asked_at = -10.0  # type: ignore[attr-defined]
+    assert client.get("/v1/areas", headers=tag).status_code == 200
+
+
+def test_another_version_of_the_api_sends_everything_again(client: TestClient, gold: Warehouse) -> None:
+    tag = {"If-None-Match": client.get("/v1/areas").headers["etag"]}
+    client.app.version = "99"  # type: ignore[attr-defined]
     assert client.get("/v1/areas", headers=tag).status_code == 200
 
 

@@ -1,4 +1,5 @@
--- What changed after a moment, each subject once with its last change, the oldest change first.
+-- What changed after a moment, each subject once with its last change, the oldest change first; a page goes on after the last row of
+-- the page before.
 with
     changes as (
         select
@@ -61,8 +62,12 @@ where
 group by
     kind,
     id
+having
+    {has_after:UInt8} = 0
+    or (last_changed_at, kind, id)
+    > (fromUnixTimestamp64Milli({after_last_changed_at:Int64}, 'UTC'), {after_kind:String}, {after_id:String})
 order by
     last_changed_at,
     kind,
     id
-limit {limit:UInt64}
+limit {limit:UInt64} offset {offset:UInt64}
