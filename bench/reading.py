@@ -14,7 +14,7 @@ from services.extraction.base import Extraction, LetterFile
 from services.extraction.ocr import OcrExtractor
 from services.extraction.pages import open_page, page_count
 
-LETTERS = 24
+LETTERS = 12
 BOUND = 1.15
 CORES_BOUND = 0.7
 MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".tif": "image/tiff", ".pdf": "application/pdf"}

@@ -388,7 +388,14 @@ def reprocess(
 
     with _services(ctx) as services:
         result = rebuild(services, read_again=read_again, clock=utc_now)
-    _print_json(result) if as_json else out.print(", ".join(f"{name} {count}" for name, count in result.counts.items()))
+    if as_json:
+        _print_json(result)
+    else:
+        out.print(", ".join(f"{name} {count}" for name, count in result.counts.items()))
+        if result.message:
+            out.print(f"[bold red]{result.message}[/]", highlight=False)
+    if result.message:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -15,7 +15,8 @@ def reprocess(services: Services, *, read_again: bool, clock: Clock) -> StepResu
     retried = services.state.work.retry_failed()
     letters = _read_again(services, clock) if read_again else 0
     run_outstanding(services, clock=clock)
-    return StepResult("reprocess", {"registered": rebuilt.registered, "retried": retried, "read_again": letters})
+    message = f"damaged or missing in the object store, restore them from a backup: {', '.join(rebuilt.damaged)}" if rebuilt.damaged else ""
+    return StepResult("reprocess", {"registered": rebuilt.registered, "retried": retried, "read_again": letters}, message)
 
 
 def _read_again(services: Services, clock: Clock) -> int:
