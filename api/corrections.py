@@ -8,12 +8,13 @@ from typing import Any
 
 # What a correction may change of an extraction; null leaves the reader's word.
 CORRECTABLE = ("sender_name", "street", "housenumber", "postcode", "city", "letter_date", "facility_kind")
+ADDRESS = ("street", "housenumber", "postcode", "city")
 
 
 @dataclass(frozen=True)
 class Fold:
     """`action` is the newest decision (empty without one), `fields` what was corrected since the last reopen, `place` the newest
-    correct or place since then: the position is its (the machine's when it is None)."""
+    place or correct of the address since then, else the newest correct: the position is its (the machine's when it is None)."""
 
     action: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -29,6 +30,11 @@ def fold(corrections: Sequence[Mapping[str, Any]]) -> Fold:
             folded = Fold("reopen")
             continue
         given = {name: correction[name] for name in CORRECTABLE if correction[name] is not None}
-        place = correction if correction["action"] in ("correct", "place") else folded.place
-        folded = Fold(correction["action"], {**folded.fields, **given}, place)
+        stays = correction["action"] not in ("correct", "place") or (folded.place and _is_placing(folded.place) > _is_placing(correction))
+        folded = Fold(correction["action"], {**folded.fields, **given}, folded.place if stays else correction)
     return folded
+
+
+def _is_placing(correction: Mapping[str, Any]) -> bool:
+    """Whether it says where, and not only what or when."""
+    return correction["action"] == "place" or any(correction[name] is not None for name in ADDRESS)

@@ -3,6 +3,8 @@ with corrections as (
     select
         *,
         tuple(corrected_at, correction_id) as decided,
+        -- A correct of the kind or the date alone leaves the place as somebody put it; where nobody did, it vouches for the address read.
+        tuple(action = 'place' or coalesce(street, housenumber, postcode, city) is not null, corrected_at, correction_id) as placed,
         maxIf(tuple(corrected_at, correction_id), action = 'reopen') over (partition by subject_id) as reopened
     from {{ ref('stg_cartulary__corrections') }}
 
@@ -22,10 +24,10 @@ final as (
         argMaxIf(corrections.city, decided, decided > reopened and corrections.city is not null) as city,
         argMaxIf(corrections.letter_date, decided, decided > reopened and corrections.letter_date is not null) as letter_date,
         argMaxIf(corrections.facility_kind, decided, decided > reopened and corrections.facility_kind is not null) as facility_kind,
-        argMaxIf(corrections.correction_id, decided, decided > reopened and corrections.action in ('correct', 'place')) as place_correction_id,
-        argMaxIf(corrections.action, decided, decided > reopened and corrections.action in ('correct', 'place')) as place_action,
-        argMaxIf(tuple(corrections.longitude), decided, decided > reopened and corrections.action in ('correct', 'place')).1 as longitude,
-        argMaxIf(tuple(corrections.latitude), decided, decided > reopened and corrections.action in ('correct', 'place')).1 as latitude,
+        argMaxIf(corrections.correction_id, placed, decided > reopened and corrections.action in ('correct', 'place')) as place_correction_id,
+        argMaxIf(corrections.action, placed, decided > reopened and corrections.action in ('correct', 'place')) as place_action,
+        argMaxIf(tuple(corrections.longitude), placed, decided > reopened and corrections.action in ('correct', 'place')).1 as longitude,
+        argMaxIf(tuple(corrections.latitude), placed, decided > reopened and corrections.action in ('correct', 'place')).1 as latitude,
         max(corrected_at) as last_corrected_at,
         max(_ingested_at) as last_ingested_at
     from corrections
