@@ -353,11 +353,8 @@ def serve(
         out.print(f"API     {server.url}/docs\nPortal  {url}\n(the link works once; Ctrl-C stops)", highlight=False, soft_wrap=True)
         if open_browser:
             webbrowser.open(url)
-        try:
-            while server.thread.is_alive():
-                server.thread.join(0.5)
-        except KeyboardInterrupt:
-            err.print("Stopping after the letter or build under way; nothing is lost.")
+        server.wait_for_the_user()
+        err.print("Stopping after the letter or build under way; nothing is lost.")
 
 
 @app.command()

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import uvicorn
@@ -35,6 +35,13 @@ class Server:
         """Address of the portal with a token that logs in once."""
         token = self.services.state.sessions.create_one_time_token(utc_now())
         return f"{self.url}/portal/login?token={token}"
+
+    def wait_for_the_user(self) -> None:
+        """Return on Ctrl-C, the promised way to stop, or when the server has ended by itself."""
+        # Not by join: a thread that is being joined when Ctrl-C comes counts as ended in Python 3.11 although it runs.
+        with suppress(KeyboardInterrupt):
+            while self.thread.is_alive():
+                time.sleep(0.2)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def run_demo(settings: Settings, *, serve: bool, seed: int, console: Console, op
             console.print(
                 f"\nStill serving {server.portal_url()}\n(a new link that works once; Ctrl-C stops)", highlight=False, soft_wrap=True
             )
-            _wait_for_the_user(server)
+            server.wait_for_the_user()
     return summary
 
 
@@ -191,14 +191,6 @@ def _summary(services: Services, demo: DemoTown, seed: int, letters: int, second
         seconds=round(seconds, 1),
         url=url,
     )
-
-
-def _wait_for_the_user(server: Server) -> None:
-    try:
-        while server.thread.is_alive():
-            server.thread.join(0.5)
-    except KeyboardInterrupt:  # the promised way to stop, not an interruption of work
-        return
 
 
 def _progress(console: Console) -> Progress:
