@@ -26,8 +26,12 @@ final as (
         argMaxIf(corrections.facility_kind, decided, decided > reopened and corrections.facility_kind is not null) as facility_kind,
         argMaxIf(corrections.correction_id, placed, decided > reopened and corrections.action in ('correct', 'place')) as place_correction_id,
         argMaxIf(corrections.action, placed, decided > reopened and corrections.action in ('correct', 'place')) as place_action,
-        argMaxIf(tuple(corrections.longitude), placed, decided > reopened and corrections.action in ('correct', 'place')).1 as longitude,
-        argMaxIf(tuple(corrections.latitude), placed, decided > reopened and corrections.action in ('correct', 'place')).1 as latitude,
+        tupleElement(
+            argMaxIf(tuple(corrections.longitude), placed, decided > reopened and corrections.action in ('correct', 'place')), 1
+        ) as longitude,
+        tupleElement(
+            argMaxIf(tuple(corrections.latitude), placed, decided > reopened and corrections.action in ('correct', 'place')), 1
+        ) as latitude,
         max(corrected_at) as last_corrected_at,
         max(_ingested_at) as last_ingested_at
     from corrections
