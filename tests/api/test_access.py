@@ -18,6 +18,7 @@ from api.errors import STATUS_OF, status_of
 from api.queries import load, names
 from services import errors
 from services.metrics import Metrics
+from services.settings import PROJECT_ROOT
 from services.warehouse.client import Warehouse
 from services.wiring import Services
 
@@ -107,6 +108,14 @@ def test_examples_fit_their_schemas(app: FastAPI) -> None:
                 route.response_model.model_validate(content["example"], by_alias=True)
                 checked += 1
     assert checked > 20
+
+
+def test_the_page_about_the_api_names_routes_that_exist(app: FastAPI) -> None:
+    page = (PROJECT_ROOT / "docs/api.md").read_text(encoding="utf-8")
+    shapes = {re.sub(r"\{[^}]+\}", "{}", path) for path in app.openapi()["paths"]}
+    for named in set(re.findall(r"(?:GET|POST|`|8600)\s*(/v1/[^\s`?…]+)", page)):
+        shape = re.sub(r"\{[^}]+\}", "{}", named)
+        assert any(known == shape or (shape.endswith("/") and known.startswith(shape)) for known in shapes), named
 
 
 def test_the_description_is_openapi_3_0(app: FastAPI) -> None:
