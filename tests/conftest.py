@@ -22,6 +22,13 @@ from services.warehouse.migrate import migrate
 from services.wiring import Services
 
 COMPLETE = "CARTULARY_TESTS_COMPLETE"
+# The longest files first, so that no worker is left with one of them at the end.
+LONGEST = ("test_kill", "test_demo_command", "test_incremental", "test_main_job", "test_run", "test_build", "test_ocr")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest files first; the order within a file stays."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture
