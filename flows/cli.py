@@ -82,8 +82,9 @@ def main(
         handlers=[RichHandler(console=err, show_path=False)],
         force=True,
     )
-    # Whoever stops us politely gets the same order as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever stops us politely gets the same order as with Ctrl-C, also where a shell started us in the background, deaf to it.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, signal.default_int_handler)
     ctx.obj = read_settings(data_dir=data_dir) if data_dir else read_settings()
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import io
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from jinja2 import nativetypes
 
 from services.errors import ConfigurationError
 from services.settings import DBT_PROJECT_DIR
@@ -111,8 +115,28 @@ class DbtRunner:
         from dbt.cli.main import dbtRunner  # takes over a second to import: not before the first build
 
         self._work_dir.mkdir(parents=True, exist_ok=True)
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), _one_parser_at_a_time():
             return dbtRunner(manifest=manifest).invoke(arguments)
+
+
+@contextlib.contextmanager
+def _one_parser_at_a_time() -> Iterator[None]:
+    """Let dbt's threads parse what Jinja renders one after the other.
+
+    Python 3.11 keeps the depth of ast.parse for the interpreter and not for each thread (python/cpython#106905): now and then one
+    failed with "AST constructor recursion depth mismatch", and the build was red.
+    """
+    parse, lock = ast.parse, threading.RLock()
+
+    def parse_alone(*arguments: Any, **options: Any) -> Any:
+        with lock:
+            return parse(*arguments, **options)
+
+    try:
+        vars(ast)["parse"] = vars(nativetypes)["parse"] = parse_alone
+        yield
+    finally:
+        vars(ast)["parse"] = vars(nativetypes)["parse"] = parse
 
 
 def _outcome(result: Any) -> BuildOutcome:

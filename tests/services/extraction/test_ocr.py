@@ -148,12 +148,15 @@ def test_own_addresses_reach_the_processes_and_change_the_version(reader: OcrExt
 
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 from services.extraction.base import LetterFile
 from services.extraction.ocr import OcrExtractor
 
 if __name__ == "__main__":
+    # A test run in the background of a shell is deaf to SIGINT, and so are its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     letters = [LetterFile(str(n), Path(sys.argv[1]), "image/png") for n in range(50)]
     for _ in OcrExtractor(workers=1).extract(letters):
         print("read", flush=True)
