@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.errors import ConfigurationError
@@ -105,7 +105,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter=DELIMITER, env_file=".env", extra="ignore", nested_model_default_partial_update=True
     )
 
-    data_dir: Path = Path("data")
+    # Absolute from the start: dbt and the reader's processes look from other directories.
+    data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default=Path("data"), validate_default=True)
     warehouse: WarehouseSettings = WarehouseSettings()
     object_store: ObjectStoreSettings = ObjectStoreSettings()
     state: StateSettings = StateSettings()
