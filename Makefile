@@ -56,7 +56,7 @@ demo: $(VENV)/demo.stamp portal ## The whole main job on a fictional town, then 
 	$(BIN)/cartulary --data-dir data/demo demo $(ARGS)
 
 test: setup ## Every test that needs neither root nor Docker, then what did not run and why
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	cd $(PORTAL) && npm run --silent check && npm run --silent test
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, sqlfluff, codespell
