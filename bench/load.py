@@ -94,6 +94,7 @@ def _load_one_way(way: str, path: Path) -> dict[str, float]:
     from services.contracts import load_contracts
     from services.object_store.local import LocalObjectStore
     from services.settings import Settings
+    from services.state.state import State
     from services.warehouse.client import Warehouse
     from services.warehouse.landing import Landing
     from services.warehouse.migrate import migrate
@@ -118,7 +119,7 @@ def _load_one_way(way: str, path: Path) -> dict[str, float]:
                     {"path": str(path)},
                 )
             else:
-                services: Any = SimpleNamespace(warehouse=warehouse, objects=objects, contracts=contracts)
+                services: Any = SimpleNamespace(warehouse=warehouse, objects=objects, contracts=contracts, state=State.open(settings))
                 load_upload(services, upload_id=upload_id, dataset=DATASET, mode=None, now=datetime.now(UTC))
             seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
             rows = warehouse.scalar(f"select count() from bronze.{DATASET}")
