@@ -16,6 +16,7 @@ from flows.clock import utc_now
 from flows.steps.run import run_outstanding
 from flows.steps.transform import repair_gold
 from services.errors import ConfigurationError
+from services.orchestrator.base import Orchestrator
 from services.orchestrator.inline import InlineOrchestrator
 from services.wiring import Services
 
@@ -28,7 +29,7 @@ class Server:
 
     services: Services
     url: str
-    orchestrator: InlineOrchestrator
+    orchestrator: Orchestrator
     thread: threading.Thread
 
     def portal_url(self) -> str:
