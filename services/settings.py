@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -32,8 +32,14 @@ class WarehouseSettings(BaseModel):
 class ObjectStoreSettings(BaseModel):
     """S3; an empty endpoint means a directory below data_dir."""
 
-    endpoint_url: str = ""
+    endpoint_url: str = Field(
+        default="", description="As this process reaches it: http://rustfs:9000, or https://s3.eu-west-3.amazonaws.com."
+    )
+    public_url: str = Field(
+        default="", description="As a browser reaches it; presigned URLs are signed for this host. Empty: endpoint_url."
+    )
     region: str = "us-east-1"
+    addressing_style: Literal["path", "virtual"] = Field(default="path", description="path for RustFS, virtual for AWS.")
     bucket: str = "cartulary"
     access_key: str = ""
     secret_key: SecretStr = SecretStr("")
@@ -62,6 +68,72 @@ class ExtractionSettings(BaseModel):
     own_addresses: tuple[str, ...] = Field(
         default=(), description="The operator's own addresses, as 'Marktgasse 1, 7410 Korvenau': never a sender's."
     )
+
+
+class VisionSettings(BaseModel):
+    """A vision model behind any OpenAI-compatible URL; without a key no letter leaves this machine."""
+
+    url: str = Field(default="https://api.scaleway.ai/v1", description="Base URL; a server of your own (vLLM, Ollama) takes any key.")
+    api_key: SecretStr = SecretStr("")
+    model: str = "mistral-small-3.2-24b-instruct-2506"
+    timeout_seconds: float = 60.0
+    concurrency: int = Field(default=4, ge=1, description="Letters asked about at once.")
+    requests_per_minute: int = Field(default=60, ge=1)
+    monthly_cost_cap: float = Field(default=20.0, ge=0, description="In the currency of the prices; reached, letters are read offline.")
+    input_price: float = Field(default=0.15, ge=0, description="Per million input tokens.")
+    output_price: float = Field(default=0.35, ge=0, description="Per million output tokens.")
+    max_image_side: int = Field(default=1540, ge=512, description="Pixels of a page's longer side as it is sent.")
+
+
+class GeocodingSettings(BaseModel):
+    """Nominatim; an empty URL means the address register alone."""
+
+    nominatim_url: str = ""
+    timeout_seconds: float = 10.0
+    concurrency: int = Field(default=4, ge=1, description="Questions at once.")
+    country_codes: tuple[str, ...] = Field(default=(), description="ISO 3166-1 alpha-2 codes of the countries to search.")
+    cache_days: int = Field(default=90, ge=0)
+    negative_cache_days: int = Field(default=7, ge=0, description="An address that was not found is asked for again after this time.")
+
+
+class PostgisSettings(BaseModel):
+    """The map mirror in PostGIS; an empty URL means none."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""), description="libpq URL of the role that owns the mirror: postgresql://user:password@host:5432/gis"
+    )
+    public_role: str = Field(default="map_public", description="Role that may read schema public_map.")
+    restricted_role: str = Field(default="map_restricted", description="Role that may read public_map and restricted_map.")
+    timeout_seconds: float = 60.0
+
+
+class GeoserverSettings(BaseModel):
+    """GeoServer, which serves the mirror as WMS and WFS; an empty URL means none."""
+
+    url: str = Field(default="", description="As this process reaches it: http://geoserver:8080/geoserver")
+    public_url: str = Field(default="", description="As users reach it (PROXY_BASE_URL): https://maps.example.org/geoserver")
+    username: str = "admin"
+    password: SecretStr = SecretStr("")
+    timeout_seconds: float = 60.0
+    database_host: str = Field(default="postgis", description="PostGIS as GeoServer reaches it.")
+    database_port: int = 5432
+    database_name: str = "gis"
+    public_username: str = "map_public"
+    public_password: SecretStr = SecretStr("")
+    restricted_username: str = "map_restricted"
+    restricted_password: SecretStr = SecretStr("")
+    contact_organization: str = ""
+    contact_email: str = ""
+
+
+class OrchestratorSettings(BaseModel):
+    """Prefect; an empty URL means a worker thread in this process."""
+
+    prefect_api_url: str = Field(default="", description="http://prefect-server:4200/api")
+    prefect_auth: SecretStr = Field(default=SecretStr(""), description="user:password, as the server's PREFECT_SERVER_API_AUTH_STRING.")
+    timeout_seconds: float = 10.0
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=8601, description="Where the flows' process answers /metrics.")
 
 
 class ApiSettings(BaseModel):
@@ -112,6 +184,11 @@ class Settings(BaseSettings):
     state: StateSettings = StateSettings()
     intake: IntakeSettings = IntakeSettings()
     extraction: ExtractionSettings = ExtractionSettings()
+    vision: VisionSettings = VisionSettings()
+    geocoding: GeocodingSettings = GeocodingSettings()
+    postgis: PostgisSettings = PostgisSettings()
+    geoserver: GeoserverSettings = GeoserverSettings()
+    orchestrator: OrchestratorSettings = OrchestratorSettings()
     api: ApiSettings = ApiSettings()
 
     @classmethod

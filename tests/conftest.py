@@ -21,6 +21,8 @@ from services.warehouse.client import Warehouse
 from services.warehouse.migrate import migrate
 from services.wiring import Services
 
+pytest_plugins = ["postgres_support"]
+
 COMPLETE = "CARTULARY_TESTS_COMPLETE"
 # The longest files first, so that no worker is left with one of them at the end.
 LONGEST = ("test_kill", "test_demo_command", "test_incremental", "test_main_job", "test_run", "test_build", "test_ocr")
