@@ -15,6 +15,7 @@ from flows.steps.publish import publish
 from flows.steps.record import Clock, StepResult, recorded
 from flows.steps.transform import needs_build, transform
 from services.errors import PublishError
+from services.tracing import current_run_id, run_scope
 from services.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class RunResult:
 class _Run:
     def __init__(self, services: Services, clock: Clock, progress: Progress, is_stopping: Callable[[], bool]) -> None:
         self.services, self.clock, self.progress, self.is_stopping = services, clock, progress, is_stopping
-        self.run_id = uuid.uuid4().hex
+        self.run_id = current_run_id() or uuid.uuid4().hex
         self.counts: dict[str, dict[str, int]] = {}
         self.red_build: PublishError | None = None
 
@@ -107,6 +108,12 @@ def run_outstanding(
     When `is_stopping` says so, the run ends after the letter or the build under way.
     """
     run = _Run(services, clock, progress, is_stopping)
+    with run_scope(run.run_id):
+        return _run(run)
+
+
+def _run(run: _Run) -> RunResult:
+    services, clock, is_stopping = run.services, run.clock, run.is_stopping
     while True:
         run.take_in()
         run.build_if_needed()
