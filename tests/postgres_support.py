@@ -7,13 +7,16 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
+from container_support import POSTGIS, Running, images_wanted, running_image
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 ENABLE = "make system-deps"
@@ -34,22 +37,29 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+class Power(Protocol):
+    """Takes the server away and brings it back with its data."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 @dataclass
 class PostgresServer:
-    """A running cluster: `stop` and `start` take the server away and bring it back with its data."""
+    """A running server of which this test process alone knows."""
 
-    directory: Path
     port: int
+    power: Power
 
     def url(self, database: str = "postgres", user: str = "postgres", password: str = "") -> str:
         credentials = f"{user}:{password}" if password else user
         return f"postgresql://{credentials}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        self._control("start", "-w", "-l", str(self.directory / "log"))
+        self.power.start()
 
     def stop(self) -> None:
-        self._control("stop", "-m", "immediate", "-w")
+        self.power.stop()
 
     def execute(self, sql: str, database: str = "postgres") -> None:
         import psycopg
@@ -67,6 +77,19 @@ class PostgresServer:
 
     def drop_database(self, name: str) -> None:
         self.execute(f"drop database if exists {name} with (force)")
+
+
+@dataclass
+class Cluster:
+    """A folder with a cluster of Debian's PostgreSQL."""
+
+    directory: Path
+
+    def start(self) -> None:
+        self._control("start", "-w", "-l", str(self.directory / "log"))
+
+    def stop(self) -> None:
+        self._control("stop", "-m", "immediate", "-w")
 
     def _control(self, action: str, *arguments: str) -> None:
         run_as_postgres([str(PROGRAMS / "pg_ctl"), "-D", str(self.directory / "data"), action, *arguments])
@@ -90,23 +113,66 @@ def running_postgres() -> Iterator[PostgresServer]:
     directory = Path(tempfile.mkdtemp(prefix="cartulary-postgres-"))
     if os.geteuid() == 0:
         shutil.chown(directory, "postgres", "postgres")
-    server = PostgresServer(directory, free_port())
+    cluster, port = Cluster(directory), free_port()
     try:
         run_as_postgres(
             [str(PROGRAMS / "initdb"), "-D", str(directory / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
         )
         with (directory / "data" / "postgresql.conf").open("a") as file:
-            file.write(f"{SETTINGS}port = {server.port}\nunix_socket_directories = '{directory}'\n")
-        server.start()
-        yield server
-        server.stop()
+            file.write(f"{SETTINGS}port = {port}\nunix_socket_directories = '{directory}'\n")
+        cluster.start()
+        yield PostgresServer(port, cluster)
+        cluster.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def running_postgis_image() -> Iterator[PostgresServer]:
+    """The image of compose.yaml, trusting everybody on loopback too."""
+    port = free_port()
+    with running_image(POSTGIS, port=5432, host_port=port, environment={"POSTGRES_HOST_AUTH_METHOD": "trust"}) as container:
+        server = PostgresServer(port, Restarted(container, port))
+        wait_for(server)
+        yield server
+
+
+@dataclass
+class Restarted:
+    """A container that counts as started when it answers."""
+
+    container: Running
+    port: int
+
+    def start(self) -> None:
+        self.container.start()
+        wait_for(PostgresServer(self.port, self))
+
+    def stop(self) -> None:
+        self.container.stop()
+
+
+def wait_for(server: PostgresServer, seconds: float = 60.0) -> None:
+    import psycopg
+
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            server.execute("select 1")
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """One PostgreSQL per test process; each test makes databases of its own in it."""
+    if images_wanted():
+        with running_postgis_image() as server:
+            yield server
+        return
     if not (PROGRAMS / "initdb").exists():
         pytest.skip(f"no PostgreSQL 15 here: {ENABLE}")
     with running_postgres() as server:

@@ -1,0 +1,58 @@
+"""Real images for the contract tests, where Docker runs and somebody asks for it: `make test-images`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+WANTED = "CARTULARY_TESTS_IMAGES"
+POSTGIS = os.environ.get("POSTGIS_IMAGE", "postgis/postgis:17-3.5")
+CLICKHOUSE = os.environ.get("CLICKHOUSE_IMAGE", "clickhouse/clickhouse-server:26.3")
+RUSTFS = os.environ.get("RUSTFS_IMAGE", "rustfs/rustfs:1.0.1")
+
+
+def images_wanted() -> bool:
+    """Whether the contract tests shall run against containers instead of what Debian and PyPI bring."""
+    return bool(os.environ.get(WANTED))
+
+
+@dataclass
+class Running:
+    """A container that answers on loopback; `stop` and `start` keep its data and its port."""
+
+    container: Any
+    port: int
+
+    def stop(self) -> None:
+        self.container.get_wrapped_container().kill()
+
+    def start(self) -> None:
+        self.container.get_wrapped_container().start()
+
+
+@contextmanager
+def running_image(
+    image: str, *, port: int, host_port: int, environment: Mapping[str, str], command: Sequence[str] = ()
+) -> Iterator[Running]:
+    """A container of this image with its port on 127.0.0.1:`host_port`, removed at the end."""
+    from docker.errors import DockerException
+    from testcontainers.core.container import DockerContainer
+
+    container = DockerContainer(image).with_bind_ports(port, ("127.0.0.1", host_port))
+    for name, value in environment.items():
+        container.with_env(name, value)
+    if command:
+        container.with_command(list(command))
+    try:
+        container.start()
+    except DockerException as error:
+        pytest.skip(f"no container of {image} here ({type(error).__name__}): docker pull {image}")
+    try:
+        yield Running(container, host_port)
+    finally:
+        container.stop()
