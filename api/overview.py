@@ -56,8 +56,8 @@ class Overview:
         ]
         published = next((build for build in builds if build["state"] == "published"), None)
         work = state.work.counts()
-        self._metrics.set_work(work)
-        self._metrics.generation.set(published["generation"] if published else 0)
+        self._metrics.set_work(work, state.work.oldest())
+        self._metrics.set_build(published["generation"] if published else 0, published["finished_at"] if published else None)
         return {
             "letters": self._letters(counts, published),
             "submissions": counts["submissions"],

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from services.errors import NotFoundError, PlatformError
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
@@ -18,8 +32,13 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "kind": frozenset({"letter", "dataset", "submission", "correction", "register", "load", "extract", "geocode"}),
     "count": frozenset(
         {"received", "landed", "rejected", "read", "unreadable", "failed", "placed", "models", "tests", "published", "registered"}
+        | {"house", "street", "postcode", "city", "none", "requeued", "retried", "read_again"}
     ),
     "capability": frozenset({"warehouse", "objects", "state"}),
+    "call": frozenset({"query", "statement", "insert", "read", "write", "open", "put", "look", "list", "delete"}),
+    # missing: there is no such thing. refused: the same call fails again. unavailable: it may succeed later. broken: nobody foresaw it.
+    "outcome": frozenset({"done", "missing", "refused", "unavailable", "broken"}),
+    "direction": frozenset({"in", "out"}),
 }
 
 
@@ -28,6 +47,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # CPU, memory, open files, start time, Python's version and garbage collection: the names that every dashboard knows.
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
         self._operations: frozenset[str] = frozenset()
         self.requests = Counter("cartulary_http_requests", "HTTP answers", ["operation", "method", "status"], registry=self.registry)
         self.seconds = Histogram(
@@ -48,7 +70,27 @@ class Metrics:
         self.ready = Gauge(
             "cartulary_capability_ready", "1 when the capability answered the last readiness check", ["capability"], registry=self.registry
         )
+        self.oldest_work = Gauge(
+            "cartulary_work_oldest_timestamp_seconds", "When the oldest outstanding item was added", ["kind"], registry=self.registry
+        )
+        self.calls = Counter(
+            "cartulary_capability_calls",
+            "Calls of a capability, by how they ended",
+            ["capability", "call", "outcome"],
+            registry=self.registry,
+        )
+        self.call_seconds = Histogram(
+            "cartulary_capability_call_seconds",
+            "Seconds of a call of a capability",
+            ["capability", "call"],
+            buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 300),
+            registry=self.registry,
+        )
+        self.object_bytes = Counter(
+            "cartulary_object_store_bytes", "Bytes stored (in) and read (out)", ["direction"], registry=self.registry
+        )
         self.generation = Gauge("cartulary_gold_generation", "Newest published build of gold", registry=self.registry)
+        self.built = Gauge("cartulary_gold_built_timestamp_seconds", "When that build was published", registry=self.registry)
         self.listeners = Gauge("cartulary_event_listeners", "Open connections of /v1/events", registry=self.registry)
 
     def know_operations(self, names: Iterable[str]) -> None:
@@ -75,8 +117,39 @@ class Metrics:
         for name, count in counts.items():
             self.step_items.labels(step, allowed("count", name)).inc(max(0, count))
 
-    def set_work(self, counts: Mapping[str, Mapping[str, int]]) -> None:
-        """Replace the numbers of work items per kind and state."""
+    @contextmanager
+    def call(self, capability: str, call: str) -> Iterator[None]:
+        """Count and time a block that asks a capability for something; how it ended is read from its PlatformError."""
+        started = time.perf_counter()
+        outcome = "broken"
+        try:
+            yield
+            outcome = "done"
+        except NotFoundError:
+            outcome = "missing"
+            raise
+        except PlatformError as error:
+            outcome = "unavailable" if error.retryable else "refused"
+            raise
+        finally:
+            capability, call = allowed("capability", capability), allowed("call", call)
+            self.calls.labels(capability, call, outcome).inc()
+            self.call_seconds.labels(capability, call).observe(time.perf_counter() - started)
+
+    def observe_bytes(self, direction: str, count: int) -> None:
+        """Count bytes that went into the object store or came out of it."""
+        self.object_bytes.labels(allowed("direction", direction)).inc(count)
+
+    def set_build(self, generation: int, published_at: datetime | None) -> None:
+        """The newest published build of gold; generation 0 and None when there is none."""
+        self.generation.set(generation)
+        self.built.set(published_at.timestamp() if published_at else 0)
+
+    def set_work(self, counts: Mapping[str, Mapping[str, int]], oldest: Mapping[str, datetime]) -> None:
+        """Replace the numbers of work items per kind and state, and when the oldest outstanding one of each kind was added."""
+        self.oldest_work.clear()
+        for kind, added_at in oldest.items():
+            self.oldest_work.labels(allowed("kind", kind)).set(added_at.timestamp())
         self.work.clear()
         for kind, states in counts.items():
             for state, count in states.items():

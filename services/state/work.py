@@ -198,6 +198,12 @@ class WorkQueue:
                 result.setdefault(str(row[0]), {})[str(row[1])] = int(row[2])
         return result
 
+    def oldest(self) -> dict[str, datetime]:
+        """When the oldest outstanding item of each kind was added."""
+        statement = select(work.c.kind, func.min(work.c.added_at)).where(work.c.state.in_(("pending", "claimed"))).group_by(work.c.kind)
+        with self._database.reading() as connection:
+            return {str(row[0]): row[1] for row in connection.execute(statement)}
+
     def outstanding(self, kind: str | None = None) -> int:
         """Number of items that are pending or claimed."""
         statement = select(func.count()).select_from(work).where(work.c.state.in_(("pending", "claimed")))
