@@ -39,11 +39,17 @@ class Running:
 def running_image(
     image: str, *, port: int, host_port: int, environment: Mapping[str, str], command: Sequence[str] = ()
 ) -> Iterator[Running]:
-    """A container of this image with its port on 127.0.0.1:`host_port`, removed at the end."""
+    """A container of this image with its port on loopback, `host_port`, removed at the end."""
     from docker.errors import DockerException
+    from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 
-    container = DockerContainer(image).with_bind_ports(port, ("127.0.0.1", host_port))
+    # Its watchdog is one more image to pull; the block below removes what it started.
+    testcontainers_config.ryuk_disabled = True
+
+    container = DockerContainer(image)
+    # with_bind_ports knows no address and would publish to the whole network.
+    container.ports[f"{port}/tcp"] = ("127.0.0.1", host_port)
     for name, value in environment.items():
         container.with_env(name, value)
     if command:
@@ -51,7 +57,7 @@ def running_image(
     try:
         container.start()
     except DockerException as error:
-        pytest.skip(f"no container of {image} here ({type(error).__name__}): docker pull {image}")
+        pytest.skip(f"no container of {image} here ({error}): docker pull {image}")
     try:
         yield Running(container, host_port)
     finally:
