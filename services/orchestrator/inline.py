@@ -10,10 +10,12 @@ from services.errors import PlatformError
 
 logger = logging.getLogger(__name__)
 
-# Without a wake-up the worker looks for work this often: for retries that have become due. After runs that failed it waits longer
-# each time, so that a red build is not tried all day.
+# Without a wake-up the worker looks for work this often: for retries that have become due.
 IDLE_SECONDS = 30.0
-LONGEST_IDLE_SECONDS = 3600.0
+# After runs that failed it waits longer each time. A service that is away may be back any minute; a red build stays red until
+# somebody repairs it, and is not tried all day.
+LONGEST_IDLE_SECONDS = 60.0
+LONGEST_IDLE_AFTER_FAULTS_SECONDS = 3600.0
 
 
 class InlineOrchestrator:
@@ -22,8 +24,9 @@ class InlineOrchestrator:
     `work` is given a function that says whether to stop at the next good moment.
     """
 
-    def __init__(self, work: Callable[[Callable[[], bool]], object]) -> None:
+    def __init__(self, work: Callable[[Callable[[], bool]], object], *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._work = work
+        self._idle_seconds = idle_seconds
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="worker", daemon=True)
@@ -41,18 +44,18 @@ class InlineOrchestrator:
         self._thread.join()
 
     def _loop(self) -> None:
-        failures = 0
+        pause = self._idle_seconds
         while not self._stop.is_set():
-            self._wake.wait(min(IDLE_SECONDS * 2**failures, LONGEST_IDLE_SECONDS))
+            self._wake.wait(pause)
             self._wake.clear()
             if self._stop.is_set():
                 return
-            # Ten doublings are beyond the longest pause.
-            failures = min(failures + 1, 10)
             try:
                 self._work(self._stop.is_set)
-                failures = 0
+                pause = self._idle_seconds
             except PlatformError as error:
                 logger.warning("A run stopped; what is outstanding is tried again: %s", error)
+                pause = min(2 * pause, LONGEST_IDLE_SECONDS if error.retryable else LONGEST_IDLE_AFTER_FAULTS_SECONDS)
             except Exception:  # the worker must outlive a bug in a step; the bug is logged with its trace
                 logger.exception("A run failed; what is outstanding is tried again.")
+                pause = min(2 * pause, LONGEST_IDLE_AFTER_FAULTS_SECONDS)

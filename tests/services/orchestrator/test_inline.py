@@ -65,3 +65,17 @@ def test_closing_tells_the_work_to_stop() -> None:
     assert started.wait(SOON)
     orchestrator.close()
     assert stopped == [True]
+
+
+def test_after_an_outage_the_work_goes_on_by_itself() -> None:
+    outage = [WarehouseError("away", retryable=True)] * 3
+    done = threading.Event()
+
+    def work(_: Callable[[], bool]) -> None:
+        if outage:
+            raise outage.pop()
+        done.set()
+
+    orchestrator = InlineOrchestrator(work, idle_seconds=0.01)
+    assert done.wait(SOON)
+    orchestrator.close()
