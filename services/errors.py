@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class PlatformError(Exception):
@@ -42,7 +43,9 @@ class IntakeError(PlatformError):
 
 
 class ExtractionError(PlatformError):
-    """A letter could not be read."""
+    """A letter could not be read; `attempts` are the questions that were asked about it all the same."""
+
+    attempts: tuple[Any, ...] = ()
 
 
 class GeocodingError(PlatformError):

@@ -29,7 +29,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "method": frozenset({"GET", "HEAD", "POST", "OPTIONS"}),
     "step": frozenset({"load", "extract", "geocode", "transform", "publish", "register", "requeue", "reprocess"}),
     "state": frozenset({"done", "failed", "pending", "claimed", "stored", "refused"}),
-    "kind": frozenset({"letter", "dataset", "submission", "correction", "register", "load", "extract", "geocode"}),
+    "kind": frozenset({"letter", "dataset", "submission", "correction", "register", "load", "extract", "geocode", "retake"}),
     "count": frozenset(
         {"received", "landed", "rejected", "read", "unreadable", "failed", "placed", "models", "tests", "published", "registered"}
         | {"house", "street", "postcode", "city", "none", "requeued", "retried", "read_again"}
@@ -39,6 +39,12 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     # missing: there is no such thing. refused: the same call fails again. unavailable: it may succeed later. broken: nobody foresaw it.
     "outcome": frozenset({"done", "missing", "refused", "unavailable", "broken"}),
     "direction": frozenset({"in", "out"}),
+    # How a question to the vision model ended, or why a letter was read without it.
+    "answer": frozenset(
+        {"ok", "other_model", "invalid_json", "wrong_schema", "cut_off", "refusal", "rate_limited", "server_error", "timeout"}
+        | {"disconnected", "misconfigured", "bad_request", "circuit_open", "cost_cap"}
+    ),
+    "cache": frozenset({"hit", "miss"}),
 }
 
 
@@ -88,6 +94,22 @@ class Metrics:
         )
         self.object_bytes = Counter(
             "cartulary_object_store_bytes", "Bytes stored (in) and read (out)", ["direction"], registry=self.registry
+        )
+        self.vision_calls = Counter("cartulary_vision_calls", "Questions to the vision model", ["answer"], registry=self.registry)
+        self.vision_seconds = Histogram(
+            "cartulary_vision_call_seconds",
+            "Seconds of a question to the vision model",
+            buckets=(0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160),
+            registry=self.registry,
+        )
+        self.vision_tokens = Counter(
+            "cartulary_vision_tokens", "Tokens sent (out) and answered (in)", ["direction"], registry=self.registry
+        )
+        self.vision_cost = Counter("cartulary_vision_cost", "Cost in the currency of the prices", registry=self.registry)
+        self.vision_cache = Counter("cartulary_vision_cache", "Letters looked up in the answers kept", ["cache"], registry=self.registry)
+        self.vision_fallbacks = Counter("cartulary_vision_fallbacks", "Letters read offline instead", ["answer"], registry=self.registry)
+        self.vision_breaker = Gauge(
+            "cartulary_vision_breaker", "0: questions go out, 1: one is let through to try, 2: none go out", registry=self.registry
         )
         self.generation = Gauge("cartulary_gold_generation", "Newest published build of gold", registry=self.registry)
         self.built = Gauge("cartulary_gold_built_timestamp_seconds", "When that build was published", registry=self.registry)
@@ -139,6 +161,18 @@ class Metrics:
     def observe_bytes(self, direction: str, count: int) -> None:
         """Count bytes that went into the object store or came out of it."""
         self.object_bytes.labels(allowed("direction", direction)).inc(count)
+
+    def observe_answer(self, answer: str, seconds: float, tokens_out: int, tokens_in: int, cost: float) -> None:
+        """Count one question to the vision model: tokens that went out with it and came in with its answer."""
+        self.vision_calls.labels(allowed("answer", answer)).inc()
+        self.vision_seconds.observe(seconds)
+        self.vision_tokens.labels("out").inc(tokens_out)
+        self.vision_tokens.labels("in").inc(tokens_in)
+        self.vision_cost.inc(cost)
+
+    def observe_fallback(self, reason: str) -> None:
+        """Count one letter that was read offline because the vision model did not answer."""
+        self.vision_fallbacks.labels(allowed("answer", reason)).inc()
 
     def set_build(self, generation: int, published_at: datetime | None) -> None:
         """The newest published build of gold; generation 0 and None when there is none."""

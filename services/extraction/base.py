@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,6 +16,21 @@ from services.errors import ExtractionError
 
 Pixels = NDArray[np.uint8]
 Outcome = Literal["read", "unreadable", "failed"]
+# How one question to a model ended; whatever is no `ok` or `other_model` is also what is told when the letter had to be read otherwise.
+AttemptOutcome = Literal[
+    "ok",
+    "other_model",
+    "invalid_json",
+    "wrong_schema",
+    "cut_off",
+    "refusal",
+    "rate_limited",
+    "server_error",
+    "timeout",
+    "disconnected",
+    "misconfigured",
+    "bad_request",
+]
 
 
 @dataclass(frozen=True)
@@ -56,8 +71,36 @@ class Line:
         return self.bottom - self.top
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One question to a model about a letter: a row of bronze.extraction_attempts; `cost` is in the currency of the prices, what is
+    cached was paid for before, and `raw` is the answer as it came."""
+
+    requested_model: str
+    returned_model: str
+    prompt_version: str
+    outcome: AttemptOutcome
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    latency_ms: float
+    raw: str
+    started_at: datetime
+    is_cached: bool = False
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who truly read a letter."""
+
+    name: str
+    version: str
+    model: str
+
+
 class Extraction(BaseModel):
-    """What was read from one letter: the columns of bronze.extractions from `outcome` to `raw`."""
+    """What was read from one letter: the columns of bronze.extractions from `outcome` to `problem`; `reader` is who read it, where
+    that is not simply the extractor itself."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -79,6 +122,10 @@ class Extraction(BaseModel):
     address_box: tuple[float, ...] = Field(default=(), description="left, top, right, bottom as shares of the upright page")
     page_rotations: tuple[int, ...] = ()
     raw: str = ""
+    is_fallback: bool = Field(default=False, description="another reader than the chosen one had to read it")
+    problem: str = Field(default="", description="what kept the chosen reader from a usable answer: an outcome of an attempt, or its like")
+    reader: Reader | None = Field(default=None, exclude=True)
+    attempts: tuple[Attempt, ...] = Field(default=(), exclude=True)
 
 
 class Extractor(Protocol):
@@ -101,6 +148,11 @@ class Extractor(Protocol):
 
     def extract(self, letters: Sequence[LetterFile]) -> Iterator[tuple[str, Extraction | ExtractionError]]:
         """Yield (letter_id, extraction or error) for every letter, as each is done."""
+        ...
+
+    def retakes(self) -> int:
+        """How many letters that a fallback had to read may be read again now: none while the reader is away, one to see whether
+        it is back, many when it answers."""
         ...
 
     def close(self) -> None:

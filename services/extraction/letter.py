@@ -12,13 +12,11 @@ from services.extraction.base import Extraction, LetterFile, Line
 from services.extraction.blocks import Outline, outline
 from services.extraction.details import find_date, find_facility_kind, find_language
 from services.extraction.own_addresses import OwnAddress
-from services.extraction.pages import open_page
+from services.extraction.pages import open_page, pages_to_read
 from services.extraction.reader import LineReader, PageReading
 from services.extraction.readings import Verified, verify
 from services.extraction.sender import SenderAddress, find_sender, signed_name
 
-# Senders write their address on the first pages or at the end; pages between are read for neither.
-MAX_PAGES_READ = 6
 # Below this the whole letter is noise: nothing that was read can be trusted.
 MIN_READABLE = 0.6
 
@@ -26,19 +24,12 @@ MIN_READABLE = 0.6
 def read_letter(reader: LineReader, letter: LetterFile, own: Sequence[OwnAddress] = ()) -> Extraction:
     """Read all pages that matter and put the extraction together, the sender not being at an `own` address;
     raises ExtractionError if the file cannot be decoded."""
-    readings = [reader.read(open_page(letter.path, letter.media_type, number).image, number) for number in _pages(letter.pages)]
+    readings = [reader.read(open_page(letter.path, letter.media_type, number).image, number) for number in pages_to_read(letter.pages)]
     lines = [line for reading in readings for line in reading.lines]
     rotations = tuple(reading.rotation for reading in readings)
     if not lines or float(np.mean([line.score for line in lines])) < MIN_READABLE:
         return Extraction(outcome="unreadable", text="\n".join(line.text for line in lines), page_rotations=rotations)
     return compose(reader, readings, outline(lines), own)
-
-
-def _pages(count: int) -> list[int]:
-    """Which pages to read: all, or the first ones and the last."""
-    if count <= MAX_PAGES_READ:
-        return list(range(1, max(count, 1) + 1))
-    return [*range(1, MAX_PAGES_READ), count]
 
 
 def compose(reader: LineReader, readings: Sequence[PageReading], letter: Outline, own: Sequence[OwnAddress] = ()) -> Extraction:

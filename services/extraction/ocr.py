@@ -136,6 +136,10 @@ class OcrExtractor:
             finally:
                 self._drop_busy()
 
+    def retakes(self) -> int:
+        """None: it has no fallback."""
+        return 0
+
     def close(self) -> None:
         """End all processes, within seconds even when they are busy; the next extract starts new ones."""
         self._is_closing = True

@@ -19,6 +19,8 @@ PDF = "application/pdf"
 # 200 dpi of A4: the reader scales pages to at most 2000 pixels anyway, so finer drawing is time without gain.
 PDF_DPI = 200
 MAX_SIDE = 3000
+# Senders write their address on the first pages or at the end; pages between are read for neither.
+MAX_PAGES_READ = 6
 # PDFium is documented as not thread-safe.
 pdfium_lock = threading.Lock()
 
@@ -48,6 +50,13 @@ def page_count(path: Path, media_type: str) -> int:
                 return len(document)
         with Image.open(path) as image:
             return int(getattr(image, "n_frames", 1))
+
+
+def pages_to_read(count: int) -> list[int]:
+    """Which of a letter's pages to read, from 1: all, or the first ones and the last."""
+    if count <= MAX_PAGES_READ:
+        return list(range(1, max(count, 1) + 1))
+    return [*range(1, MAX_PAGES_READ), count]
 
 
 def _pdf_page(path: Path, number: int, max_side: int) -> Pixels:

@@ -11,7 +11,9 @@ from services.settings import Settings
 from services.state.api_keys import ApiKeys
 from services.state.database import Database
 from services.state.idempotency import IdempotencyKeys
+from services.state.locks import Locks
 from services.state.sessions import Sessions
+from services.state.spending import Spending
 from services.state.work import WorkQueue
 
 
@@ -24,6 +26,8 @@ class State:
     idempotency: IdempotencyKeys
     sessions: Sessions
     api_keys: ApiKeys
+    spending: Spending
+    locks: Locks
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -31,7 +35,15 @@ class State:
         configured = settings.state.url.get_secret_value()
         file = settings.data_dir.resolve() / "state" / "state.sqlite"
         database = Database(configured or URL.create("sqlite", database=str(file)))
-        return cls(database, WorkQueue(database), IdempotencyKeys(database), Sessions(database), ApiKeys(database))
+        return cls(
+            database=database,
+            work=WorkQueue(database),
+            idempotency=IdempotencyKeys(database),
+            sessions=Sessions(database),
+            api_keys=ApiKeys(database),
+            spending=Spending(database),
+            locks=Locks(database),
+        )
 
     def close(self) -> None:
         """Close all connections."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import TypeDecorator
 
 
@@ -89,6 +89,22 @@ sessions = Table(
     Column("scopes", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),  # of the token, then of the session
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("month", String(7), primary_key=True),  # 2026-03
+    Column("micros", BigInteger, nullable=False),  # paid, and set aside for what is being asked; millionths of the currency
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("token", String(64), nullable=False),  # of this holding alone
+    Column("owner", String(200), nullable=False),  # for people
+    Column("lease_until", UtcDateTime, nullable=False),
 )
 
 Row = dict[str, Any]
