@@ -1,0 +1,133 @@
+"""Locks that hold across processes: leases in the state database, renewed while they are held."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+
+from services.errors import StateError
+from services.state.database import Database
+from services.state.tables import locks
+
+logger = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+# While it is held a lease is renewed so many times, so that one missed renewal loses nothing.
+RENEWALS = 3
+# Time between two attempts at a lock that somebody holds.
+POLL_SECONDS = 0.5
+
+
+class Lease:
+    """A lock that is held: it may be lost when this process stood still for longer than the lease."""
+
+    def __init__(self, name: str, renew: Callable[[], bool]) -> None:
+        self.name = name
+        self._renew = renew
+        self._lost = threading.Event()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else may hold the lock by now."""
+        return self._lost.is_set()
+
+    def renew(self) -> bool:
+        """Lengthen the lease; whether it was still ours."""
+        if not self._renew():
+            self.lose()
+        return not self.is_lost
+
+    def lose(self) -> None:
+        """Note that it was lost."""
+        self._lost.set()
+
+    def confirm(self) -> None:
+        """Renew it, or raise StateError when it was lost: before a step that two may not do."""
+        if not self.renew():
+            raise StateError(f"The lock {self.name!r} was lost, since this process stood still for too long: try again.", retryable=True)
+
+
+class Locks:
+    """Locks by name: who holds one, and until when; the lease of a dead holder ends by itself."""
+
+    def __init__(self, database: Database, new_token: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
+        self._database = database
+        self._new_token = new_token
+
+    @contextmanager
+    def hold(self, name: str, *, owner: str, lease_seconds: float, wait_seconds: float, clock: Clock) -> Iterator[Lease]:
+        """Hold a lock until the block ends, renewing it in a thread; `owner` is for people who ask who has it.
+
+        Raises StateError (retryable) when somebody else still has it after `wait_seconds`.
+        """
+        token = self._new_token()
+        self._wait(name, token, owner, lease_seconds, wait_seconds, clock)
+        lease, stop = Lease(name, lambda: self._renew(name, token, lease_seconds, clock())), threading.Event()
+        renewing = threading.Thread(target=_renew_until, args=(stop, lease, lease_seconds), name=f"lock {name}", daemon=True)
+        renewing.start()
+        try:
+            yield lease
+        finally:
+            stop.set()
+            renewing.join()
+            # Not released now, the lease ends by itself.
+            with suppress(StateError):
+                self._release(name, token)
+
+    def holders(self, now: datetime) -> dict[str, str]:
+        """Name and owner of every lock that is held."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(locks.c.name, locks.c.owner).where(locks.c.lease_until >= now)).all()
+        return {str(row.name): str(row.owner) for row in rows}
+
+    def forget(self, before: datetime) -> int:
+        """Delete leases that ended before that moment, which their dead holders left; returns how many."""
+        with self._database.writing() as connection:
+            return len(connection.execute(delete(locks).where(locks.c.lease_until < before).returning(locks.c.name)).all())
+
+    def _wait(self, name: str, token: str, owner: str, lease_seconds: float, wait_seconds: float, clock: Clock) -> None:
+        deadline = time.monotonic() + wait_seconds
+        while not self._take(name, token, owner, lease_seconds, clock()):
+            if time.monotonic() >= deadline:
+                holder = self.holders(clock()).get(name, "nobody any more")
+                raise StateError(f"The lock {name!r} is held by {holder}: try again when it is through.", retryable=True)
+            time.sleep(min(POLL_SECONDS, wait_seconds))
+
+    def _take(self, name: str, token: str, owner: str, lease_seconds: float, now: datetime) -> bool:
+        mine = {"token": token, "owner": owner[:200], "lease_until": now + timedelta(seconds=lease_seconds)}
+        insert = self._database.insert(locks).values(name=name, **mine)
+        taken = insert.on_conflict_do_update(index_elements=["name"], set_=mine, where=locks.c.lease_until < now)
+        with self._database.writing() as connection:
+            return connection.execute(taken.returning(locks.c.name)).one_or_none() is not None
+
+    def _renew(self, name: str, token: str, lease_seconds: float, now: datetime) -> bool:
+        statement = update(locks).where(locks.c.name == name, locks.c.token == token)
+        with self._database.writing() as connection:
+            renewed = connection.execute(statement.values(lease_until=now + timedelta(seconds=lease_seconds)).returning(locks.c.name))
+            return renewed.one_or_none() is not None
+
+    def _release(self, name: str, token: str) -> None:
+        with self._database.writing() as connection:
+            connection.execute(delete(locks).where(locks.c.name == name, locks.c.token == token))
+
+
+def _renew_until(stop: threading.Event, lease: Lease, lease_seconds: float) -> None:
+    held_until = time.monotonic() + lease_seconds
+    while not stop.wait(lease_seconds / RENEWALS):
+        started = time.monotonic()
+        try:
+            if not lease.renew():
+                return
+            held_until = started + lease_seconds
+        except StateError as error:
+            logger.warning("The lock %s could not be renewed: %s", lease.name, error)
+            if time.monotonic() >= held_until:
+                lease.lose()
+                return

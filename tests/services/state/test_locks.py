@@ -1,0 +1,137 @@
+"""Locks between processes: one holder, leases that end by themselves, on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from services.errors import StateError
+from services.settings import Settings, StateSettings
+from services.state.state import State
+
+LEASE = 1.5
+HOLDER = """
+import sys, time
+from datetime import UTC, datetime
+from services.state.database import Database
+from services.state.locks import Locks
+
+with Locks(Database(sys.argv[1])).hold("build", owner="other", lease_seconds={lease}, wait_seconds=0, clock=lambda: datetime.now(UTC)):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def state(request: pytest.FixtureRequest, settings: Settings) -> Iterator[State]:
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_database").replace("postgresql://", "postgresql+psycopg://")
+        settings = settings.model_copy(update={"state": StateSettings(url=SecretStr(url))})
+    opened = State.open(settings)
+    yield opened
+    opened.close()
+
+
+def test_one_holds_it_at_a_time(state: State) -> None:
+    inside, together, errors = [0], [0], []
+
+    def work() -> None:
+        try:
+            with state.locks.hold("build", owner="thread", lease_seconds=30, wait_seconds=30, clock=clock):
+                inside[0] += 1
+                together[0] = max(together[0], inside[0])
+                time.sleep(0.05)
+                inside[0] -= 1
+        except StateError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (together, errors) == ([1], [])
+    assert state.locks.holders(clock()) == {}
+
+
+def test_another_name_is_another_lock(state: State) -> None:
+    with (
+        state.locks.hold("build", owner="one", lease_seconds=30, wait_seconds=0, clock=clock),
+        state.locks.hold("load", owner="two", lease_seconds=30, wait_seconds=0, clock=clock),
+    ):
+        assert state.locks.holders(clock()) == {"build": "one", "load": "two"}
+
+
+def test_who_waits_in_vain_learns_who_has_it(state: State) -> None:
+    with (
+        state.locks.hold("build", owner="process 7 on town", lease_seconds=30, wait_seconds=0, clock=clock),
+        pytest.raises(StateError, match="process 7 on town") as error,
+        state.locks.hold("build", owner="another", lease_seconds=30, wait_seconds=0.1, clock=clock),
+    ):
+        pass
+    assert error.value.retryable
+
+
+def test_it_is_renewed_for_as_long_as_it_is_held(state: State) -> None:
+    with state.locks.hold("build", owner="one", lease_seconds=LEASE, wait_seconds=0, clock=clock) as lease:
+        time.sleep(LEASE * 1.5)
+        lease.confirm()
+        with (
+            pytest.raises(StateError),
+            state.locks.hold("build", owner="another", lease_seconds=LEASE, wait_seconds=0, clock=clock),
+        ):
+            pass
+
+
+def test_the_lease_of_a_killed_process_ends_by_itself(state: State) -> None:
+    url = state.database.url.render_as_string(hide_password=False)
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER.format(lease=LEASE), url], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(StateError), state.locks.hold("build", owner="me", lease_seconds=LEASE, wait_seconds=0, clock=clock):
+        pass
+    holder.kill()
+    holder.communicate()
+    killed = time.monotonic()
+    with state.locks.hold("build", owner="me", lease_seconds=LEASE, wait_seconds=30, clock=clock):
+        assert time.monotonic() - killed < LEASE + 5
+        assert state.locks.holders(clock()) == {"build": "me"}
+
+
+def test_who_stood_still_for_too_long_learns_that_it_is_lost(state: State) -> None:
+    late = clock() + timedelta(hours=1)
+    with state.locks.hold("build", owner="sleeper", lease_seconds=60, wait_seconds=0, clock=clock) as lease:
+        with state.locks.hold("build", owner="next", lease_seconds=60, wait_seconds=0, clock=lambda: late):
+            with pytest.raises(StateError, match="stood still"):
+                lease.confirm()
+            assert lease.is_lost
+        assert state.locks.holders(late) == {}
+
+
+def test_a_holder_that_lost_it_leaves_the_next_ones_lock_alone(state: State) -> None:
+    late = clock() + timedelta(hours=1)
+    sleeper = state.locks.hold("build", owner="sleeper", lease_seconds=60, wait_seconds=0, clock=clock)
+    with sleeper:
+        following = state.locks.hold("build", owner="next", lease_seconds=60, wait_seconds=0, clock=lambda: late)
+        following.__enter__()
+    assert state.locks.holders(late) == {"build": "next"}
+    following.__exit__(None, None, None)
+
+
+def test_leases_of_the_dead_are_forgotten(state: State) -> None:
+    locks = state.locks
+    locks._take("old", "token", "dead", 1, clock() - timedelta(days=2))
+    with locks.hold("build", owner="one", lease_seconds=30, wait_seconds=0, clock=clock):
+        assert locks.forget(clock() - timedelta(days=1)) == 1
+        assert locks.holders(clock() - timedelta(days=3)) == {"build": "one"}
