@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+GeocoderName = Literal["register", "nominatim"]
 Precision = Literal["house", "street", "postcode", "city", "none"]
 
 
@@ -40,12 +41,14 @@ class Candidate(BaseModel):
 
 
 class Geocode(BaseModel):
-    """One answer: the columns of bronze.geocodes from `precision` to `raw`. Positions are WGS84 degrees, `uncertainty_m` metres."""
+    """One answer: the columns of bronze.geocodes from `geocoder` to `is_provisional`. Positions are WGS84 degrees, `uncertainty_m` metres."""
 
     model_config = ConfigDict(frozen=True)
 
+    geocoder: GeocoderName = Field(default="register", description="who answered")
+    geocoder_version: str = ""
     precision: Precision
-    address_id: str = Field(default="", description="matched register entry; empty unless precision is house")
+    address_id: str = Field(default="", description="register entry, or osm:<type>/<id>; empty unless precision is house")
     matched_street: str = ""
     matched_housenumber: str = ""
     matched_postcode: str = ""
@@ -61,13 +64,14 @@ class Geocode(BaseModel):
     candidate_margin: float = 0.0
     candidates: tuple[Candidate, ...] = ()
     raw: str = ""
+    is_provisional: int = Field(default=0, description="1 when a source was away that might have known better: worth asking again")
 
 
 class Geocoder(Protocol):
     """Answers where addresses are, many at a time."""
 
     @property
-    def name(self) -> str:
+    def name(self) -> GeocoderName:
         """Kind of geocoder: register or nominatim."""
         ...
 
@@ -78,4 +82,8 @@ class Geocoder(Protocol):
 
     def geocode(self, addresses: Mapping[str, Address]) -> dict[str, Geocode]:
         """Answer every address under the key that it came with."""
+        ...
+
+    def answers_for_good(self) -> bool:
+        """Whether all sources answer just now, so that it is worth asking again what was answered provisionally."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import asin, cos, radians, sin, sqrt
 
-from services.geocoding.base import Candidate, Geocode, Precision
+from services.geocoding.base import Candidate, Geocode, GeocoderName, Precision
 
 # The street says more than the town: towns are also known by their postcode.
 STREET_SHARE = 0.65
@@ -22,7 +22,8 @@ EARTH_RADIUS_M = 6_371_008.8
 
 @dataclass(frozen=True)
 class PlaceMatch:
-    """A town that the address may mean; `similarity` 0 to 1 over postcode and name, `radius_m` half its diagonal."""
+    """A town that the address may mean; `similarity` 0 to 1 over postcode and name, `radius_m` half its diagonal, `raw` the answer
+    of a geocoder that is not the register."""
 
     city_key: str
     postcode_key: str
@@ -34,11 +35,16 @@ class PlaceMatch:
     is_postcode_equal: bool
     city_similarity: float
     similarity: float
+    geocoder: GeocoderName = "register"
+    raw: str = ""
 
 
 @dataclass(frozen=True)
 class StreetMatch:
-    """A street of such a town, with the house asked for if `address_id` is not empty; its position, or else the street's middle."""
+    """A street of such a town, with the house asked for if `address_id` is not empty; its position, or else the street's middle.
+
+    `radius_m` is half the diagonal of either; a house is scattered when entries of it lie too far apart to be one place.
+    """
 
     place: PlaceMatch
     street_key: str
@@ -51,6 +57,7 @@ class StreetMatch:
     radius_m: float
     address_id: str
     housenumber: str
+    is_scattered: bool = False
 
     @property
     def similarity(self) -> float:
@@ -93,10 +100,11 @@ def decide(places: Sequence[PlaceMatch], streets: Sequence[StreetMatch]) -> Geoc
     others = [match for match in ranked if not match.is_same_street(chosen) and not _is_same_place(match, chosen)]
     # The same number of the same street in two places far apart: nobody can say which is meant.
     twins = [match for match in houses if match.distance_m(chosen) > SAME_PLACE_M]
-    if houses and chosen.radius_m > SAME_PLACE_M:
+    if houses and chosen.is_scattered:
         twins.append(chosen)
     second = max([match.similarity for match in (*others, *twins)], default=0.0)
     return Geocode(
+        geocoder=chosen.place.geocoder,
         precision=precision,
         address_id=chosen.address_id,
         matched_street=chosen.street,
@@ -105,7 +113,7 @@ def decide(places: Sequence[PlaceMatch], streets: Sequence[StreetMatch]) -> Geoc
         matched_city=chosen.place.city,
         longitude=chosen.longitude,
         latitude=chosen.latitude,
-        uncertainty_m=HOUSE_UNCERTAINTY_M + (chosen.radius_m / 2 if houses else max(chosen.radius_m, 50.0)),
+        uncertainty_m=HOUSE_UNCERTAINTY_M + (chosen.radius_m if houses else max(chosen.radius_m, 50.0)),
         street_similarity=chosen.street_similarity,
         street_edits=chosen.street_edits,
         city_similarity=max(match.place.city_similarity for match in same),
@@ -113,6 +121,7 @@ def decide(places: Sequence[PlaceMatch], streets: Sequence[StreetMatch]) -> Geoc
         is_housenumber_equal=int(bool(houses)),
         candidate_margin=max(0.0, chosen.similarity - second),
         candidates=candidates,
+        raw=chosen.place.raw,
     )
 
 
@@ -145,6 +154,7 @@ def _place_answer(places: Sequence[PlaceMatch], candidates: tuple[Candidate, ...
     best = known[0]
     second = max((place.similarity for place in known if place.city_key != best.city_key), default=0.0)
     return Geocode(
+        geocoder=best.geocoder,
         precision="postcode" if best.is_postcode_equal else "city",
         matched_postcode=best.postcode,
         matched_city=best.city,
@@ -155,4 +165,5 @@ def _place_answer(places: Sequence[PlaceMatch], candidates: tuple[Candidate, ...
         is_postcode_equal=int(best.is_postcode_equal),
         candidate_margin=max(0.0, best.similarity - second),
         candidates=candidates,
+        raw=best.raw,
     )

@@ -89,29 +89,12 @@ scored as (
         queries.postcode_key != '' and places.postcode_key != '' as has_postcodes,
         queries.city_key != '' and places.city_key != '' as has_cities,
         places.postcode_key = queries.postcode_key and queries.postcode_key != '' as is_postcode_equal,
-        multiIf(
-            is_postcode_equal, 1.0,
-            length(places.postcode_key) = length(queries.postcode_key)
-            and damerauLevenshteinDistance(places.postcode_key, queries.postcode_key) = 1, 0.5,
-            0.0
-        ) as postcode_similarity,
-        multiIf(
-            places.city_key = queries.city_key, 1.0,
-            least(length(places.city_key), length(queries.city_key)) >= 4
-            and (startsWith(places.city_key, queries.city_key) or startsWith(queries.city_key, places.city_key))
-            and is_postcode_equal, 0.9,
-            greatest(0.0, 1 - (
-                damerauLevenshteinDistance(places.city_key, queries.city_key)
-                + damerauLevenshteinDistance(places.city_skeleton, queries.city_skeleton)
-            ) / 2 / greatest(length(places.city_key), length(queries.city_key), 1))
+        postcodeSimilarity(queries.postcode_key, places.postcode_key) as postcode_similarity,
+        citySimilarity(
+            queries.city_key, queries.city_skeleton, places.city_key, places.city_skeleton, is_postcode_equal
         ) as name_similarity,
         if(has_cities, name_similarity, 0.0) as city_similarity,
-        multiIf(
-            has_postcodes and has_cities, (postcode_similarity + name_similarity) / 2,
-            has_cities, name_similarity * 0.95,
-            has_postcodes, postcode_similarity * 0.95,
-            0.3
-        ) as place_similarity
+        placeSimilarity(has_postcodes, has_cities, postcode_similarity, name_similarity) as place_similarity
     from pairs
     inner join queries on pairs.query_id = queries.query_id
     inner join silver.int_addresses__places as places

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from services.geocoding.base import Address, Geocode
-from services.geocoding.ladder import PlaceMatch, StreetMatch, decide
+from services.geocoding.base import Address, Geocode, GeocoderName
+from services.geocoding.ladder import SAME_PLACE_M, PlaceMatch, StreetMatch, decide
+from services.geocoding.tidying import tidy
 from services.warehouse.client import Warehouse
 
 # As many at once as keep the comparison of streets below a second and some 100 MB.
@@ -23,11 +25,19 @@ def _sql(name: str) -> str:
     return files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the register offers for one address, best first; both empty where it knows nothing like it."""
+
+    places: Sequence[PlaceMatch] = ()
+    streets: Sequence[StreetMatch] = ()
+
+
 class RegisterGeocoder:
     """Geocoder over the address register in silver."""
 
-    name = "register"
-    version = "1"
+    name: GeocoderName = "register"
+    version = "2"
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
@@ -35,14 +45,25 @@ class RegisterGeocoder:
 
     def geocode(self, addresses: Mapping[str, Address]) -> dict[str, Geocode]:
         """Answer every address under its key; an empty or missing register answers `none`. Raises WarehouseError."""
+        found = self.find({key: tidy(address) for key, address in addresses.items()})
+        return {
+            key: decide(offer.places, offer.streets).model_copy(update={"geocoder_version": self.version}) for key, offer in found.items()
+        }
+
+    def answers_for_good(self) -> bool:
+        """The register is never away for itself."""
+        return True
+
+    def find(self, addresses: Mapping[str, Address]) -> dict[str, Found]:
+        """What the register offers for each address, which is tidy already. Raises WarehouseError."""
         keys = list(addresses)
         if not keys or not self._has_register():
-            return {key: Geocode(precision="none") for key in keys}
-        answers: dict[str, Geocode] = {}
+            return {key: Found() for key in keys}
+        found: dict[str, Found] = {}
         for start in range(0, len(keys), BATCH):
             part = keys[start : start + BATCH]
-            answers.update(zip(part, self._look_up([addresses[key] for key in part]), strict=True))
-        return answers
+            found.update(zip(part, self._look_up([addresses[key] for key in part]), strict=True))
+        return found
 
     def _has_register(self) -> bool:
         sql = "select count() from system.tables where database = 'silver' and name in {tables:Array(String)}"
@@ -51,7 +72,7 @@ class RegisterGeocoder:
     def _ask(self, name: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
         return self._warehouse.query(self._sql[name], parameters)
 
-    def _look_up(self, addresses: Sequence[Address]) -> list[Geocode]:
+    def _look_up(self, addresses: Sequence[Address]) -> list[Found]:
         asked = self._ask(
             "keys",
             {
@@ -70,7 +91,7 @@ class RegisterGeocoder:
         streets: dict[int, list[StreetMatch]] = defaultdict(list)
         for row in self._streets(asked, place_rows):
             streets[row["query_id"]].append(_street(row, places[row["query_id"], row["city_key"], row["postcode_key"]]))
-        return [decide(by_query[number], streets[number]) for number in range(len(addresses))]
+        return [Found(by_query[number], streets[number]) for number in range(len(addresses))]
 
     def _streets(self, asked: Sequence[Row], place_rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Streets that resemble, each with the house asked for under `house` if the register knows it."""
@@ -120,7 +141,8 @@ def _street(row: Row, place: PlaceMatch) -> StreetMatch:
         street_similarity=row["street_similarity"],
         longitude=position["longitude"],
         latitude=position["latitude"],
-        radius_m=house["spread_m"] if house else row["radius_m"],
+        radius_m=house["spread_m"] / 2 if house else row["radius_m"],
         address_id=house["address_id"] if house else "",
         housenumber=house["housenumber"] if house else "",
+        is_scattered=house is not None and house["spread_m"] > SAME_PLACE_M,
     )

@@ -36,14 +36,11 @@ select
     streets.longitude as longitude,
     streets.latitude as latitude,
     streets.radius_m as radius_m,
-    least(
-        damerauLevenshteinDistance(queries.street_key, streets.street_key),
-        damerauLevenshteinDistance(queries.folded_key, streets.folded_key)
-    ) as street_edits,
-    if(street_edits = 0, 0, least(street_edits, damerauLevenshteinDistance(queries.skeleton, streets.skeleton))) as unexplained_edits,
-    -- Half an edit for what readers usually confuse, a quarter for accents alone.
-    (street_edits + unexplained_edits) / 2 + if(queries.accented_key = streets.accented_key or street_edits > 0, 0, 0.25) as weight,
-    greatest(0.0, 1 - weight / greatest(length(queries.street_key), length(streets.street_key), 1)) as street_similarity
+    streetEdits(queries.street_key, queries.folded_key, streets.street_key, streets.folded_key) as street_edits,
+    streetSimilarity(
+        street_edits, queries.street_key, queries.accented_key, queries.skeleton,
+        streets.street_key, streets.accented_key, streets.skeleton
+    ) as street_similarity
 from queries
 inner join places on queries.query_id = places.query_id
 inner join streets on places.city_key = streets.city_key and places.postcode_key = streets.postcode_key

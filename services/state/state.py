@@ -10,6 +10,7 @@ from sqlalchemy import URL
 from services.settings import Settings
 from services.state.api_keys import ApiKeys
 from services.state.database import Database
+from services.state.geocode_cache import GeocodeCache
 from services.state.idempotency import IdempotencyKeys
 from services.state.locks import Locks
 from services.state.sessions import Sessions
@@ -28,6 +29,7 @@ class State:
     api_keys: ApiKeys
     spending: Spending
     locks: Locks
+    geocode_cache: GeocodeCache
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -43,6 +45,7 @@ class State:
             api_keys=ApiKeys(database),
             spending=Spending(database),
             locks=Locks(database),
+            geocode_cache=GeocodeCache(database),
         )
 
     def close(self) -> None:

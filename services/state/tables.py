@@ -107,4 +107,13 @@ locks = Table(
     Column("lease_until", UtcDateTime, nullable=False),
 )
 
+geocode_cache = Table(
+    "geocode_cache",
+    metadata,
+    Column("key", String(64), primary_key=True),  # hash of the question
+    Column("answer", Text, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+Index("geocode_cache_by_expiry", geocode_cache.c.expires_at)
+
 Row = dict[str, Any]
