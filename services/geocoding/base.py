@@ -41,7 +41,7 @@ class Candidate(BaseModel):
 
 
 class Geocode(BaseModel):
-    """One answer: the columns of bronze.geocodes from `geocoder` to `is_provisional`. Positions are WGS84 degrees, `uncertainty_m` metres."""
+    """One answer, as bronze.geocodes keeps it. Positions are WGS84 degrees, `uncertainty_m` metres."""
 
     model_config = ConfigDict(frozen=True)
 

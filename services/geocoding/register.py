@@ -46,9 +46,8 @@ class RegisterGeocoder:
     def geocode(self, addresses: Mapping[str, Address]) -> dict[str, Geocode]:
         """Answer every address under its key; an empty or missing register answers `none`. Raises WarehouseError."""
         found = self.find({key: tidy(address) for key, address in addresses.items()})
-        return {
-            key: decide(offer.places, offer.streets).model_copy(update={"geocoder_version": self.version}) for key, offer in found.items()
-        }
+        answers = {key: decide(offer.places, offer.streets) for key, offer in found.items()}
+        return {key: answer.model_copy(update={"geocoder_version": self.version}) for key, answer in answers.items()}
 
     def answers_for_good(self) -> bool:
         """The register is never away for itself."""

@@ -17,7 +17,7 @@ _NUMBER_BEFORE = re.compile(rf"^(?P<number>{_NUMBER})[\s,]+(?P<street>[^\W\d_]{{
 
 
 def tidy(address: Address) -> Address:
-    """The address with spaces put right, without flat or letter box, and with the house number in its own field. Tidy ones stay as they are."""
+    """The address with spaces put right, without flat or letter box, the house number in its own field; a tidy one stays as it is."""
     street, number = _spaced(address.street), _spaced(address.housenumber)
     number = _without_unit(number)
     if number or re.search(r"\d\D+\d", street):

@@ -35,7 +35,8 @@ class GeocodeCache:
         known: dict[str, str] = {}
         with self._database.reading() as connection:
             for batch in _batches(keys):
-                found = select(geocode_cache.c.key, geocode_cache.c.answer).where(
+                is_wanted = geocode_cache.c.key.in_(batch), geocode_cache.c.expires_at > now
+                found = select(geocode_cache.c.key, geocode_cache.c.answer).where(*is_wanted)
                     geocode_cache.c.key.in_(batch), geocode_cache.c.expires_at > now
                 )
                 known.update((row.key, row.answer) for row in connection.execute(found))
@@ -54,8 +55,11 @@ class GeocodeCache:
 
     def forget_expired(self, now: datetime) -> int:
         """Delete what nobody will be given any more; returns how many answers."""
+        # What another one renews or deletes at this moment is left to it: nobody waits.
+        old = select(geocode_cache.c.key).where(geocode_cache.c.expires_at <= now).with_for_update(skip_locked=True)
+        statement = delete(geocode_cache).where(geocode_cache.c.key.in_(old)).returning(geocode_cache.c.key)
         with self._database.writing() as connection:
-            return int(connection.execute(delete(geocode_cache).where(geocode_cache.c.expires_at <= now)).rowcount)
+            return len(connection.execute(statement).all())
 
 
 def _batches(keys: Sequence[str]) -> Iterator[list[str]]:
