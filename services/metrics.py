@@ -39,6 +39,12 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     # missing: there is no such thing. refused: the same call fails again. unavailable: it may succeed later. broken: nobody foresaw it.
     "outcome": frozenset({"done", "missing", "refused", "unavailable", "broken"}),
     "direction": frozenset({"in", "out"}),
+    # How a question to Nominatim ended: places, none, a question that it cannot take, no answer, or not asked since it is away.
+    "found": frozenset({"places", "nothing", "refused", "unavailable", "not_asked"}),
+    "kept": frozenset({"places", "nothing", "unknown"}),
+    "geocoder": frozenset({"register", "nominatim"}),
+    "precision": frozenset({"house", "street", "postcode", "city", "none"}),
+    "standing": frozenset({"final", "provisional"}),
     # How a question to the vision model ended, or why a letter was read without it.
     "answer": frozenset(
         {"ok", "other_model", "invalid_json", "wrong_schema", "cut_off", "refusal", "rate_limited", "server_error", "timeout"}
@@ -111,6 +117,20 @@ class Metrics:
         self.vision_breaker = Gauge(
             "cartulary_vision_breaker", "0: questions go out, 1: one is let through to try, 2: none go out", registry=self.registry
         )
+        self.geocoder_questions = Counter("cartulary_geocoder_questions", "Questions to Nominatim", ["found"], registry=self.registry)
+        self.geocoder_seconds = Histogram(
+            "cartulary_geocoder_question_seconds",
+            "Seconds of a question to Nominatim, with its repetitions",
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        self.geocoder_cache = Counter("cartulary_geocoder_cache", "Questions looked up in the answers kept", ["kept"], registry=self.registry)
+        self.geocoder_answers = Counter(
+            "cartulary_geocoder_answers", "Addresses answered", ["geocoder", "precision", "standing"], registry=self.registry
+        )
+        self.geocoder_breaker = Gauge(
+            "cartulary_geocoder_breaker", "0: questions go out, 1: one is let through to try, 2: none go out", registry=self.registry
+        )
         self.generation = Gauge("cartulary_gold_generation", "Newest published build of gold", registry=self.registry)
         self.built = Gauge("cartulary_gold_built_timestamp_seconds", "When that build was published", registry=self.registry)
         self.listeners = Gauge("cartulary_event_listeners", "Open connections of /v1/events", registry=self.registry)
@@ -157,6 +177,11 @@ class Metrics:
             capability, call = allowed("capability", capability), allowed("call", call)
             self.calls.labels(capability, call, outcome).inc()
             self.call_seconds.labels(capability, call).observe(time.perf_counter() - started)
+
+    def observe_geocode(self, geocoder: str, precision: str, *, is_provisional: bool) -> None:
+        """Count one address that was answered."""
+        labels = allowed("geocoder", geocoder), allowed("precision", precision), "provisional" if is_provisional else "final"
+        self.geocoder_answers.labels(*labels).inc()
 
     def observe_bytes(self, direction: str, count: int) -> None:
         """Count bytes that went into the object store or came out of it."""
