@@ -49,7 +49,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             state.work.release_leases()
         objects = _open_objects(settings)
         contracts = load_contracts()
-        extractor = OcrExtractor(workers=settings.extraction.workers, own=settings.extraction.own_addresses)
+        extractor = _open_extractor(settings, objects, state)
         stack.callback(extractor.close)
         yield Services(
             settings=settings,
@@ -62,6 +62,16 @@ def open_services(settings: Settings) -> Iterator[Services]:
             keys=KeyRegistry(state),
             contracts=contracts,
         )
+
+
+def _open_extractor(settings: Settings, objects: ObjectStore, state: State) -> Extractor:
+    own = settings.extraction.own_addresses
+    offline = OcrExtractor(workers=settings.extraction.workers, own=own)
+    if settings.vision.api_key.get_secret_value():
+        from services.extraction.vision import VisionExtractor  # mistralai is installed with the stack only
+
+        return VisionExtractor(settings.vision, offline, objects=objects, spending=state.spending, own=own)
+    return offline
 
 
 def _open_objects(settings: Settings) -> ObjectStore:

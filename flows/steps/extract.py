@@ -7,14 +7,17 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from flows.steps.record import Clock
+from flows.steps.retake import forget_retake, is_retake, keep_fallback, note_fallback, take_up_again
 from services.errors import ExtractionError, NotFoundError, PlatformError
-from services.extraction.base import Extraction, LetterFile
+from services.extraction.base import Attempt, Extraction, LetterFile, Reader
 from services.state.work import MAX_ATTEMPTS, WorkItem
+from services.tracing import current_run_id
 from services.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -33,7 +36,8 @@ def extraction_id(letter_id: str, services: Services, attempt: str = "") -> str:
 def extract_outstanding(services: Services, *, clock: Clock, batch: int = 64) -> Iterator[str]:
     """Read up to `batch` outstanding letters, one after the other as each is done; yields the letter_id once its extraction
     is in bronze and its geocoding is queued. A letter that cannot be read now is put back with its reason; when the reading
-    itself ends early, whatever was not read is free again."""
+    itself ends early, whatever was not read is free again. What an outage left to a fallback is taken up again when it is over."""
+    take_up_again(services, clock=clock)
     owner = f"process {os.getpid()}"
     items = {
         item.key: item for item in services.state.work.claim("extract", limit=batch, owner=owner, lease_seconds=LEASE_SECONDS, now=clock())
@@ -41,9 +45,13 @@ def extract_outstanding(services: Services, *, clock: Clock, batch: int = 64) ->
     if not items:
         return
     unsettled = dict(items)
+    renewed_at = clock()
     try:
         for letter_id, is_extracted in _extract(services, items, clock):
             del unsettled[letter_id]
+            if (clock() - renewed_at).total_seconds() > LEASE_SECONDS / 3:
+                renewed_at = clock()
+                services.state.work.renew("extract", list(unsettled), owner=owner, lease_seconds=LEASE_SECONDS, now=renewed_at)
             if is_extracted:
                 yield letter_id
     finally:
@@ -67,9 +75,7 @@ def _extract(services: Services, items: Mapping[str, WorkItem], clock: Clock) ->
             if isinstance(answer, ExtractionError):
                 yield letter_id, _failed(services, items[letter_id], ids[letter_id], answer, started_at, clock())
                 continue
-            services.warehouse.insert("bronze.extractions", [_row(services, letter_id, ids[letter_id], answer, started_at, clock())])
-            _finish(services, letter_id, clock())
-            yield letter_id, True
+            yield letter_id, _read(services, items[letter_id], ids[letter_id], answer, started_at, clock())
 
 
 def _known(services: Services, ids: Mapping[str, str]) -> set[str]:
@@ -101,6 +107,39 @@ def _files(services: Services, letter_ids: Sequence[str], stack: ExitStack, cloc
     return files
 
 
+def _read(services: Services, item: WorkItem, identifier: str, answer: Extraction, started_at: datetime, now: datetime) -> bool:
+    """Keep a reading; a fallback's second one adds nothing to its first. Returns whether there is a new extraction."""
+    _record_attempts(services, item.key, identifier, answer.attempts)
+    if answer.is_fallback and is_retake(item):
+        keep_fallback(services, item, answer.problem, now)
+        services.state.work.done("extract", [item.key])
+        return False
+    # Noted before the reading is kept: killed in between, the letter is read again, and the note goes or stays by how that ends.
+    if answer.is_fallback:
+        note_fallback(services, item.key, answer.problem, now)
+    else:
+        forget_retake(services, item.key)
+    services.warehouse.insert("bronze.extractions", [_row(services, item.key, identifier, answer, started_at, now)])
+    _finish(services, item.key, now)
+    return True
+
+
+def _record_attempts(services: Services, letter_id: str, identifier: str, attempts: Sequence[Attempt]) -> None:
+    """Each question to a model is a row, before the extraction that came of it: gold adds them up when that appears."""
+    rows = [
+        {
+            "attempt_id": hashlib.sha256("\x1f".join((identifier, attempt.started_at.isoformat(), str(number))).encode()).hexdigest()[:32],
+            "extraction_id": identifier,
+            "letter_id": letter_id,
+            "run_id": current_run_id(),
+            **asdict(attempt),
+        }
+        for number, attempt in enumerate(attempts)
+    ]
+    if rows:
+        services.warehouse.insert("bronze.extraction_attempts", rows)
+
+
 def _finish(services: Services, letter_id: str, now: datetime) -> None:
     services.state.work.add("geocode", [f"letter:{letter_id}"], now=now, again=True)
     services.state.work.done("extract", [letter_id])
@@ -109,6 +148,11 @@ def _finish(services: Services, letter_id: str, now: datetime) -> None:
 def _failed(services: Services, item: WorkItem, identifier: str, error: ExtractionError, started_at: datetime, now: datetime) -> bool:
     """A passing fault is tried again; a lasting one, or one that comes each time, becomes an extraction with the outcome
     `failed`, which a person reviews. Returns whether there is an extraction."""
+    _record_attempts(services, item.key, identifier, error.attempts)
+    if is_retake(item):
+        keep_fallback(services, item, str(error), now, may_pass=error.retryable)
+        services.state.work.done("extract", [item.key])
+        return False
     if error.retryable and item.attempts + 1 < MAX_ATTEMPTS:
         services.state.work.fail("extract", item.key, str(error), True, now)
         logger.warning("Letter %s is put back: %s", item.key, error)
@@ -122,12 +166,14 @@ def _failed(services: Services, item: WorkItem, identifier: str, error: Extracti
 def _row(
     services: Services, letter_id: str, identifier: str, extraction: Extraction, started_at: datetime, finished_at: datetime
 ) -> dict[str, Any]:
+    extractor = services.extractor
+    reader = extraction.reader or Reader(extractor.name, extractor.version, extractor.model)
     return {
         "extraction_id": identifier,
         "letter_id": letter_id,
-        "extractor": services.extractor.name,
-        "extractor_version": services.extractor.version,
-        "model": services.extractor.model,
+        "extractor": reader.name,
+        "extractor_version": reader.version,
+        "model": reader.model,
         **extraction.model_dump(),
         "started_at": started_at,
         "finished_at": finished_at,

@@ -32,6 +32,9 @@ AttemptOutcome = Literal[
     "bad_request",
 ]
 
+# Problems that pass without a change of the letter: one that had to be read by a fallback is read again when the chosen reader answers.
+OUTAGES = frozenset({"rate_limited", "server_error", "timeout", "disconnected", "misconfigured", "circuit_open"})
+
 
 @dataclass(frozen=True)
 class LetterFile:
