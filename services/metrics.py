@@ -33,8 +33,9 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "count": frozenset(
         {"received", "landed", "rejected", "read", "unreadable", "failed", "placed", "models", "tests", "published", "registered"}
         | {"house", "street", "postcode", "city", "none", "requeued", "retried", "read_again"}
+        | {"inserted", "updated", "deleted", "repaired", "left_out"}
     ),
-    "capability": frozenset({"warehouse", "objects", "state"}),
+    "capability": frozenset({"warehouse", "objects", "state", "mirror"}),
     "call": frozenset({"query", "statement", "insert", "read", "write", "open", "put", "look", "list", "delete"}),
     # missing: there is no such thing. refused: the same call fails again. unavailable: it may succeed later. broken: nobody foresaw it.
     "outcome": frozenset({"done", "missing", "refused", "unavailable", "broken"}),
@@ -51,6 +52,8 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         | {"disconnected", "misconfigured", "bad_request", "circuit_open", "cost_cap"}
     ),
     "cache": frozenset({"hit", "miss"}),
+    "layer": frozenset({"areas", "area_coverage", "facilities", "catchments", "request_cells", "requests"}),
+    "change": frozenset({"inserted", "updated", "deleted", "repaired", "left_out"}),
 }
 
 
@@ -124,12 +127,24 @@ class Metrics:
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
-        self.geocoder_cache = Counter("cartulary_geocoder_cache", "Questions looked up in the answers kept", ["kept"], registry=self.registry)
+        self.geocoder_cache = Counter(
+            "cartulary_geocoder_cache", "Questions looked up in the answers kept", ["kept"], registry=self.registry
+        )
         self.geocoder_answers = Counter(
             "cartulary_geocoder_answers", "Addresses answered", ["geocoder", "precision", "standing"], registry=self.registry
         )
         self.geocoder_breaker = Gauge(
             "cartulary_geocoder_breaker", "0: questions go out, 1: one is let through to try, 2: none go out", registry=self.registry
+        )
+        self.mirror_rows = Counter(
+            "cartulary_mirror_rows", "Rows of the map mirror that a sync touched", ["layer", "change"], registry=self.registry
+        )
+        self.mirror_seconds = Histogram(
+            "cartulary_mirror_layer_seconds",
+            "Seconds to compare a layer with gold and to bring over what differs",
+            ["layer"],
+            buckets=(0.05, 0.25, 1, 5, 15, 60, 300),
+            registry=self.registry,
         )
         self.generation = Gauge("cartulary_gold_generation", "Newest published build of gold", registry=self.registry)
         self.built = Gauge("cartulary_gold_built_timestamp_seconds", "When that build was published", registry=self.registry)
@@ -198,6 +213,13 @@ class Metrics:
     def observe_fallback(self, reason: str) -> None:
         """Count one letter that was read offline because the vision model did not answer."""
         self.vision_fallbacks.labels(allowed("answer", reason)).inc()
+
+    def observe_layer(self, layer: str, seconds: float, rows: Mapping[str, int]) -> None:
+        """Count what a sync did to one layer of the map mirror, and the seconds it took to find out."""
+        layer = allowed("layer", layer)
+        self.mirror_seconds.labels(layer).observe(seconds)
+        for change, count in rows.items():
+            self.mirror_rows.labels(layer, allowed("change", change)).inc(count)
 
     def set_build(self, generation: int, published_at: datetime | None) -> None:
         """The newest published build of gold; generation 0 and None when there is none."""
