@@ -54,7 +54,7 @@ def serving(services: Services, *, host: str | None = None, port: int | None = N
     host = host or services.settings.api.host
     port = services.settings.api.port if port is None else port
     listener = _listen(host, port)
-    repair_gold(services.warehouse)
+    repair_gold(services, utc_now())
     orchestrator = InlineOrchestrator(lambda is_stopping: run_outstanding(services, clock=utc_now, is_stopping=is_stopping))
     app = create_app(services, wake=orchestrator.wake)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, server_header=False))

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from flows.steps.alone import LEASE_SECONDS, alone
 from flows.steps.extract import extract_outstanding
-from flows.steps.geocode import geocode_outstanding, requeue_after_new_register
-from flows.steps.load import load_outstanding
+from flows.steps.geocode import REQUEUE, geocode_outstanding, requeue_after_new_register
+from flows.steps.load import LOAD, load_outstanding
 from flows.steps.publish import publish
 from flows.steps.record import Clock, StepResult, recorded
 from flows.steps.transform import needs_build, transform
-from services.errors import PublishError
+from services.errors import BusyError, PublishError
 from services.tracing import current_run_id, run_scope
 from services.wiring import Services
 
@@ -24,6 +25,11 @@ logger = logging.getLogger(__name__)
 LETTERS_PER_BUILD = 500
 # Time between two rounds of placing, as a multiple of what the last one took.
 PLACING_PAUSE = 4
+# What one process does at a time, and the work whose claims are therefore of dead processes when another one begins with it.
+LOADING, READING = "loading of files", "reading of letters"
+CLAIMS = {LOADING: (LOAD,), READING: ("extract", "geocode", REQUEUE)}
+# A dead holder's lease has ended by then; who is alive does what we would do.
+WAIT_SECONDS = LEASE_SECONDS + 5
 Progress = Callable[[str, int], None]
 
 
@@ -50,6 +56,15 @@ class _Run:
         self.progress(name, sum(result.counts.values()))
         return result
 
+    def alone(self, what: str, action: Callable[[Callable[[], bool]], None]) -> None:
+        """Do a stage, unless another process is at it: then it takes what is outstanding. The action is told when to stop."""
+        try:
+            with alone(self.services, what, clock=self.clock, wait_seconds=WAIT_SECONDS) as lease:
+                self.services.state.work.release_leases(CLAIMS[what])
+                action(lambda: self.is_stopping() or lease.is_lost)
+        except BusyError as busy:
+            logger.warning("%s", busy)
+
     def build_if_needed(self) -> None:
         """Build what changed. A red build does not stop the reading: letters are placed by the register that is there, and the
         reason is raised at the end of the run."""
@@ -61,13 +76,30 @@ class _Run:
             self.red_build = error
 
     def take_in(self) -> None:
-        """Register what was accepted while the warehouse was away, load data files, and look at a new register with new eyes."""
+        """Register what was accepted while the warehouse was away, and load data files."""
         self.step(
             "register", lambda: StepResult("register", {"registered": self.services.intake.register_outstanding(self.clock()).registered})
         )
+        self.alone(LOADING, lambda _: self.load())
+
+    def load(self) -> None:
+        """Load every data file that waits for it."""
         self.step("load", lambda: load_outstanding(self.services, now=self.clock()))
 
     def read_and_place(self) -> int:
+        """Look at a new register with new eyes, then read letters until none waits or it is time to build; returns how many were read."""
+        count = 0
+
+        def read(is_stopping: Callable[[], bool]) -> None:
+            nonlocal count
+            self.step("requeue", lambda: requeue_after_new_register(self.services, clock=self.clock))
+            while count < LETTERS_PER_BUILD and not is_stopping() and (read := self.read_batch(is_stopping)):
+                count += read
+
+        self.alone(READING, read)
+        return count
+
+    def read_batch(self, is_stopping: Callable[[], bool]) -> int:
         """Read outstanding letters and place each as soon as it is read; returns how many were read."""
 
         def read() -> StepResult:
@@ -77,7 +109,7 @@ class _Run:
                 self.progress("extract", 1)
                 if self.clock() >= due:
                     due = self.place()
-                if self.is_stopping():
+                if is_stopping():
                     break
             return StepResult("extract", {"read": count})
 
@@ -96,36 +128,54 @@ class _Run:
         return self.clock() + PLACING_PAUSE * (self.clock() - started)
 
 
+def _never() -> bool:
+    return False
+
+
+def _silent(step: str, count: int) -> None:
+    """No progress is wanted."""
+
+
 def run_outstanding(
-    services: Services,
-    *,
-    clock: Clock,
-    progress: Progress = lambda step, count: None,
-    is_stopping: Callable[[], bool] = lambda: False,
+    services: Services, *, clock: Clock, progress: Progress = _silent, is_stopping: Callable[[], bool] = _never
 ) -> RunResult:
     """Do all outstanding work and return its counts; killed at any moment and run again, the rows are the same.
 
     When `is_stopping` says so, the run ends after the letter or the build under way.
     """
-    run = _Run(services, clock, progress, is_stopping)
-    with run_scope(run.run_id):
-        return _run(run)
+
+    def work(run: _Run) -> None:
+        while True:
+            run.take_in()
+            run.build_if_needed()
+            read = run.read_and_place()
+            run.build_if_needed()
+            if read < LETTERS_PER_BUILD or is_stopping():
+                return
+
+    return _run(_Run(services, clock, progress, is_stopping), work)
 
 
-def _run(run: _Run) -> RunResult:
-    services, clock, is_stopping = run.services, run.clock, run.is_stopping
-    while True:
+def load_datasets(services: Services, *, clock: Clock, progress: Progress = _silent) -> RunResult:
+    """Of all outstanding work only the data files: load them, and build what they change."""
+
+    def work(run: _Run) -> None:
         run.take_in()
         run.build_if_needed()
-        run.step("requeue", lambda: requeue_after_new_register(services, clock=clock))
-        read = 0
-        while read < LETTERS_PER_BUILD and not is_stopping() and (count := run.read_and_place()):
-            read += count
-        run.build_if_needed()
-        if read < LETTERS_PER_BUILD or is_stopping():
-            break
-    if run.red_build:
-        raise run.red_build
-    if run.counts.get("transform"):
-        run.step("publish", publish)
-    return RunResult(run.run_id, run.counts)
+
+    return _run(_Run(services, clock, progress, _never), work)
+
+
+def build_models(services: Services, *, clock: Clock, progress: Progress = _silent) -> RunResult:
+    """Of all outstanding work only the build of what changed."""
+    return _run(_Run(services, clock, progress, _never), _Run.build_if_needed)
+
+
+def _run(run: _Run, work: Callable[[_Run], None]) -> RunResult:
+    with run_scope(run.run_id):
+        work(run)
+        if run.red_build:
+            raise run.red_build
+        if run.counts.get("transform"):
+            run.step("publish", publish)
+        return RunResult(run.run_id, run.counts)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flows.steps import gold
+from flows.steps.alone import alone, running_from
 from flows.steps.dbt_runner import DbtRunner, Project, project_digest
 from flows.steps.record import StepResult
 from services.errors import PublishError
@@ -18,6 +19,9 @@ from services.wiring import Services
 
 # dbt keeps its flags and adapters in globals: two builds in one process would mix them up.
 BUILD_LOCK = threading.Lock()
+# And two processes would build into one gold_next: they take turns. Longer than a build of everything takes.
+BUILD = "build"
+WAIT_SECONDS = 3600.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What requests are measured against: a new generation of one of these changes every row, so that all is built anew.
 REFERENCE_DATASETS = ("address_points", "areas", "facilities")
@@ -51,13 +55,13 @@ def transform(services: Services, *, full_refresh: bool = False, now: datetime) 
     """Build what changed into gold_next, test it there, and exchange it for gold; `now` is noted as the moment of the build.
 
     Killed at any moment and called again, gold is what one undisturbed build makes. PublishError names what failed; gold
-    is then as it was.
+    is then as it was. BusyError when another process has been building for an hour.
     """
-    with BUILD_LOCK:
+    with BUILD_LOCK, alone(services, BUILD, clock=running_from(now), wait_seconds=WAIT_SECONDS) as lease:
         warehouse = services.warehouse
         for contract in services.contracts.values():
             Landing(warehouse, contract).ensure_table()
-        repair_gold(warehouse)
+        _repair(warehouse)
         digest = project_digest()
         runner = DbtRunner(warehouse, services.settings.data_dir / "dbt")
         project = runner.project(digest)
@@ -79,13 +83,22 @@ def transform(services: Services, *, full_refresh: bool = False, now: datetime) 
             gold.record_build(warehouse, plan.build, "failed", {**row, "message": message})
             gold.write_journal(warehouse, replace(plan.build, state="failed"), changed_after=plan.changed_after)
             raise PublishError(f"Build {plan.build.generation} failed, so gold is as it was: {message}")
+        lease.confirm()
         gold.publish_tables(warehouse, plan.build, [name for name in project.gold if plan.is_full or name in selected], row)
         counts = {"generation": plan.build.generation, "models": outcome.model_count, "tests": outcome.test_count}
         return StepResult("transform", counts, plan.reason)
 
 
-def repair_gold(warehouse: Warehouse) -> bool:
+def repair_gold(services: Services, now: datetime) -> bool:
     """Finish the exchange of a build whose process died in the middle of it; whether there was one. Without one it costs one query."""
+    builds = gold.journal(services.warehouse)
+    if not builds or builds[0].state != "publishing":
+        return False
+    with BUILD_LOCK, alone(services, BUILD, clock=running_from(now), wait_seconds=WAIT_SECONDS):
+        return _repair(services.warehouse)
+
+
+def _repair(warehouse: Warehouse) -> bool:
     builds = gold.journal(warehouse)
     if not builds or builds[0].state != "publishing":
         return False

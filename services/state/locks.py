@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
+import socket
 import threading
 import time
 import uuid
@@ -12,7 +15,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
-from services.errors import StateError
+from services.errors import BusyError, StateError
 from services.state.database import Database
 from services.state.tables import locks
 
@@ -23,6 +26,25 @@ Clock = Callable[[], datetime]
 RENEWALS = 3
 # Time between two attempts at a lock that somebody holds.
 POLL_SECONDS = 0.5
+
+
+def this_process() -> str:
+    """The owner's name of a lock that this process holds."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def is_gone(owner: str) -> bool:
+    """Whether the owner is a process of this machine that is no more; others cannot be known to be dead."""
+    named = re.fullmatch(r"process (\d+) on (.+)", owner)
+    if named is None or named[2] != socket.gethostname():
+        return False
+    try:
+        os.kill(int(named[1]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 class Lease:
@@ -63,9 +85,10 @@ class Locks:
 
     @contextmanager
     def hold(self, name: str, *, owner: str, lease_seconds: float, wait_seconds: float, clock: Clock) -> Iterator[Lease]:
-        """Hold a lock until the block ends, renewing it in a thread; `owner` is for people who ask who has it.
+        """Hold a lock until the block ends, renewing it in a thread; `owner` says who has it, best in the words of `this_process`:
+        then the lock is free as soon as that process is gone, and not only when its lease ends.
 
-        Raises StateError (retryable) when somebody else still has it after `wait_seconds`.
+        Raises BusyError when somebody else still has it after `wait_seconds`.
         """
         token = self._new_token()
         self._wait(name, token, owner, lease_seconds, wait_seconds, clock)
@@ -82,10 +105,10 @@ class Locks:
                 self._release(name, token)
 
     def holders(self, now: datetime) -> dict[str, str]:
-        """Name and owner of every lock that is held."""
+        """Name and owner of every lock that is held by somebody who is not known to be dead."""
         with self._database.reading() as connection:
             rows = connection.execute(select(locks.c.name, locks.c.owner).where(locks.c.lease_until >= now)).all()
-        return {str(row.name): str(row.owner) for row in rows}
+        return {str(row.name): str(row.owner) for row in rows if not is_gone(row.owner)}
 
     def forget(self, before: datetime) -> int:
         """Delete leases that ended before that moment, which their dead holders left; returns how many."""
@@ -95,10 +118,22 @@ class Locks:
     def _wait(self, name: str, token: str, owner: str, lease_seconds: float, wait_seconds: float, clock: Clock) -> None:
         deadline = time.monotonic() + wait_seconds
         while not self._take(name, token, owner, lease_seconds, clock()):
-            if time.monotonic() >= deadline:
-                holder = self.holders(clock()).get(name, "nobody any more")
-                raise StateError(f"The lock {name!r} is held by {holder}: try again when it is through.", retryable=True)
-            time.sleep(min(POLL_SECONDS, wait_seconds))
+            holder = self._bury(name)
+            if holder and time.monotonic() >= deadline:
+                raise BusyError(f"{holder} is at the {name} just now: try again when it is through.")
+            if holder:
+                time.sleep(min(POLL_SECONDS, wait_seconds))
+
+    def _bury(self, name: str) -> str:
+        """Take a lock from a dead process; the owner that it has otherwise, or an empty string."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(locks.c.token, locks.c.owner).where(locks.c.name == name)).one_or_none()
+        if row is None:
+            return ""
+        if is_gone(row.owner):
+            self._release(name, row.token)
+            return ""
+        return str(row.owner)
 
     def _take(self, name: str, token: str, owner: str, lease_seconds: float, now: datetime) -> bool:
         mine = {"token": token, "owner": owner[:200], "lease_until": now + timedelta(seconds=lease_seconds)}

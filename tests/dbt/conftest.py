@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from services.warehouse.client import Warehouse
 
 
 @pytest.fixture
-def platform(clean_warehouse: Warehouse, settings: Settings) -> Any:
+def platform(clean_warehouse: Warehouse, settings: Settings) -> Iterator[Any]:
     """What a build needs of the services, on an empty warehouse."""
-    return bare_services(clean_warehouse, settings)
+    services = bare_services(clean_warehouse, settings)
+    yield services
+    services.state.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 
 from services.contracts import load_contracts
 from services.settings import Settings
+from services.state.state import State
 from services.warehouse.client import Warehouse
 from services.warehouse.landing import Landing
 
@@ -231,8 +232,8 @@ class Bronze:
 
 
 def bare_services(warehouse: Warehouse, settings: Settings) -> Any:
-    """What a build needs of the services, without reader, intake and state."""
-    return SimpleNamespace(warehouse=warehouse, settings=settings, contracts=load_contracts())
+    """What a build needs of the services, without reader and intake."""
+    return SimpleNamespace(warehouse=warehouse, settings=settings, contracts=load_contracts(), state=State.open(settings))
 
 
 def gold_content(warehouse: Warehouse) -> dict[str, list[str]]:

@@ -74,9 +74,9 @@ def test_half_exchanged_gold_is_finished(platform: Any, bronze: Bronze, now: dat
     assert gold_content(warehouse) != expected
     assert needs_build(platform)
 
-    assert repair_gold(warehouse)
+    assert repair_gold(platform, now)
     assert gold_content(warehouse) == expected
-    assert not repair_gold(warehouse)
+    assert not repair_gold(platform, now)
     builds = warehouse.query("select state, is_full_refresh, model_count, test_count, message from gold.builds order by generation")
     assert [build["state"] for build in builds] == ["published", "published"]
     assert builds[1] == {**row, "state": "published", "message": "gold lacks dim_areas; finished after the process had died"}
