@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy import URL, Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError, StatementError
 
-from services.errors import ConfigurationError, StateError
-from services.state.tables import metadata
-
-BUSY_SECONDS = 30
+from services.errors import StateError
+from services.metrics import METRICS
+from services.state.engines import open_engine, parsed
+from services.state.schema import prepare
 
 
 class Database:
-    """The state database: read with `reading()`, change with `writing()`; all errors are StateError, of a wrong URL ConfigurationError."""
+    """The state database: read with `reading()`, change with `writing()`; all errors are StateError, of a wrong URL ConfigurationError.
+
+    Postgres reads committed rows only, so that a transaction is never refused for what others wrote; and whoever changes many rows of a
+    table locks them in the order of their keys first (`WorkQueue`, `forget`), so that no two can wait for each other.
+    """
 
     def __init__(self, url: str | URL) -> None:
-        self.url = _parsed(url)
+        self.url = parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        with _errors(f"open the state database {self.url.render_as_string(hide_password=True)}"):
-            self.engine = self._create_engine()
-            with self.writing() as connection:
-                metadata.create_all(connection)
+        # Not the URL itself, in which a password may stand in more than one place.
+        self._name = str(self.url.database) if self.is_sqlite else f"{self.url.database} at {self.url.host}:{self.url.port or 5432}"
+        with METRICS.call("state", "open"), _errors(f"open the state database {self._name}"):
+            self.engine = open_engine(self.url)
+            with self._transaction() as connection:
+                prepare(connection)
 
     def close(self) -> None:
         """Close all connections."""
@@ -36,57 +39,25 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for SELECT."""
-        with _errors("read the state database"), self.engine.connect() as connection:
+        with METRICS.call("state", "read"), _errors("read the state database"), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end, or rolled back on an error."""
-        with _errors("write the state database"), self.engine.connect() as connection:
-            connection = connection.execution_options(is_writing=True)
-            with connection.begin():
-                yield connection
+        with METRICS.call("state", "write"), _errors("write the state database"), self._transaction() as connection:
+            yield connection
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that knows ON CONFLICT, which both dialects spell alike but SQLAlchemy keeps apart."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
-    def _create_engine(self) -> Engine:
-        if not self.is_sqlite:
-            try:
-                return create_engine(self.url, pool_pre_ping=True)
-            except (ArgumentError, ModuleNotFoundError) as cause:
-                missing = f"There is no driver for {self.url.drivername} here"
-                raise ConfigurationError(f"{missing}: install it, or correct CARTULARY_STATE__URL. {cause}") from cause
-        Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(self.url, connect_args={"timeout": BUSY_SECONDS}, pool_size=16, max_overflow=48)
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
-
-
-def _parsed(url: str | URL) -> URL:
-    """Our error does not repeat the URL, which may hold a password."""
-    try:
-        return make_url(url)
-    except (ArgumentError, ValueError) as cause:
-        raise ConfigurationError(
-            "CARTULARY_STATE__URL is no database URL: write it like postgresql+psycopg://user:password@host:5432/name, or leave it "
-            "empty for SQLite in the data directory."
-        ) from cause
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
-    """Readers beside one writer (WAL); what was committed survives a power cut (FULL)."""
-    connection.isolation_level = None  # we say BEGIN ourselves, below
-    connection.execute("pragma journal_mode = wal")
-    connection.execute("pragma synchronous = full")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock first: a reader that becomes a writer is refused at once, without any waiting."""
-    is_writing = connection.get_execution_options().get("is_writing", False)
-    connection.exec_driver_sql("begin immediate" if is_writing else "begin")
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(is_writing=True)
+            with connection.begin():
+                yield connection
 
 
 @contextmanager
@@ -95,6 +66,7 @@ def _errors(doing: str) -> Iterator[None]:
     try:
         yield
     except StatementError as cause:
-        raise StateError(f"Could not {doing}: {cause.orig}", retryable=isinstance(cause, OperationalError | InterfaceError)) from cause
+        retryable = isinstance(cause, OperationalError | InterfaceError)
+        raise StateError(f"Could not {doing}: {cause.orig}", retryable=retryable) from cause
     except (SQLAlchemyError, OSError) as cause:
         raise StateError(f"Could not {doing}: {cause}", retryable=True) from cause

@@ -40,9 +40,10 @@ class IdempotencyKeys:
             self._forget_at = now + FORGET_EVERY
             self.forget(now - KEPT)
         insert = self._database.insert(idempotency_keys).values(key=key, request_hash=request_hash, created_at=now)
+        # The update changes nothing: it has the row answer that is there, in one statement, so that nobody forgets it in between.
+        noted = insert.on_conflict_do_update(index_elements=["key"], set_={"key": insert.excluded.key})
         with self._database.writing() as connection:
-            connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]))
-            row = connection.execute(select(idempotency_keys).where(idempotency_keys.c.key == key)).one()
+            row = connection.execute(noted.returning(*idempotency_keys.c)).one()
         if row.request_hash != request_hash:
             raise ConflictError("This Idempotency-Key came before with another request: send a new key with each new request.")
         return None if row.status is None else StoredAnswer(row.status, row.body)
@@ -54,6 +55,8 @@ class IdempotencyKeys:
 
     def forget(self, before: datetime) -> int:
         """Delete keys that are older; returns how many."""
-        statement = delete(idempotency_keys).where(idempotency_keys.c.created_at < before).returning(idempotency_keys.c.key)
+        # Whom another one forgets at this moment is forgotten: nobody waits.
+        old = select(idempotency_keys.c.key).where(idempotency_keys.c.created_at < before).with_for_update(skip_locked=True)
+        statement = delete(idempotency_keys).where(idempotency_keys.c.key.in_(old)).returning(idempotency_keys.c.key)
         with self._database.writing() as connection:
             return len(connection.execute(statement).all())

@@ -28,8 +28,9 @@ class Sessions:
         """A token that can be redeemed once, within 15 minutes."""
         token = self._new_secret()
         row = {"token_hash": _hash(token), "scopes": list(ALL_SCOPES), "created_at": now, "expires_at": now + TOKEN_LIFETIME}
+        over = select(sessions.c.token_hash).where(sessions.c.expires_at < now).with_for_update(skip_locked=True)
         with self._database.writing() as connection:
-            connection.execute(delete(sessions).where(sessions.c.expires_at < now))
+            connection.execute(delete(sessions).where(sessions.c.token_hash.in_(over)))
             connection.execute(sessions.insert().values(row))
         return token
 

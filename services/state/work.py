@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, update
 
 from services.state.database import Database
 from services.state.rounds import add_round, is_repeated, start_next_round, waiting_rounds
@@ -59,42 +59,36 @@ class WorkQueue:
         for start, batch in _batches(keys):
             # One microsecond apart, so that the order of the keys is the order of the work.
             rows = [_new_row(kind, key, (payload or {}).get(key, {}), now, start + index) for index, key in enumerate(batch)]
+            # Whoever adds the same keys waits for us: in one order, or two could wait for each other.
+            rows.sort(key=lambda row: str(row["key"]))
             with self._database.writing() as connection:
+                statement = self._database.insert(work).on_conflict_do_nothing(index_elements=["kind", "key"])
+                new: set[str] = set(connection.execute(statement.returning(work.c.key), rows).scalars())
+                count += len(new)
                 if again:
-                    count += self._put_behind(connection, kind, rows, in_turn=in_turn)
-                    count += self._upsert(connection, rows)
-                else:
-                    statement = self._database.insert(work).on_conflict_do_nothing(index_elements=["kind", "key"])
-                    count += len(connection.execute(statement.returning(work.c.key), rows).all())
+                    count += self._add_again(connection, kind, [row for row in rows if row["key"] not in new], in_turn=in_turn)
         return count
 
-    def _put_behind(self, connection: Connection, kind: str, rows: list[dict[str, Any]], *, in_turn: bool) -> int:
-        """Take those rows away whose items are at work now (or, in turn, wait with another payload): they get another round."""
-        keys = [row["key"] for row in rows]
-        is_at_work = work.c.state.in_(("claimed", "pending")) if in_turn else work.c.state == "claimed"
-        found = select(work).where(_is(kind, keys), is_at_work).with_for_update()
-        busy: dict[str, Any] = {item.key: item for item in connection.execute(found)}
-        waiting = waiting_rounds(connection, kind, list(busy))
-        rest = []
+    def _add_again(self, connection: Connection, kind: str, rows: list[dict[str, Any]], *, in_turn: bool) -> int:
+        """Let items that are at work now (or, in turn, wait with another payload) have another round; renew all others."""
+        items = {item.key: item for item in _locked(connection, kind, [row["key"] for row in rows])}
+        busy = [key for key, item in items.items() if item.state == "claimed" or (in_turn and item.state == "pending")]
+        waiting = waiting_rounds(connection, kind, busy)
+        renewed = []
         for row in rows:
-            item, behind = busy.get(row["key"]), waiting.get(row["key"], [])
-            if item is None or (item.state == "pending" and not behind and item.payload == row["payload"]):
-                rest.append(row)
+            item, behind = items[row["key"]], waiting.get(row["key"], [])
+            is_same = item.state == "pending" and item.payload == row["payload"]
+            if row["key"] not in busy or (is_same and not behind):
+                renewed.append(row)
             elif not in_turn:
                 add_round(connection, kind, row["key"], row["payload"], row["added_at"], is_only=True)
-            elif row["payload"] not in behind and not (item.state == "pending" and item.payload == row["payload"]):
+            elif row["payload"] not in behind and not is_same:
                 add_round(connection, kind, row["key"], row["payload"], row["added_at"])
-        count = len(rows) - len(rest)
-        rows[:] = rest
-        return count
-
-    def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> int:
-        if not rows:
-            return 0
-        insert = self._database.insert(work)
-        renewed = {column: insert.excluded[column] for column in ("state", "payload", "attempts", "error", "added_at", "not_before")}
-        statement = insert.on_conflict_do_update(index_elements=["kind", "key"], set_=renewed, where=work.c.state != "claimed")
-        return len(connection.execute(statement.returning(work.c.key), rows).all())
+        if renewed:
+            insert = self._database.insert(work)
+            values = {column: insert.excluded[column] for column in ("state", "payload", "attempts", "error", "added_at", "not_before")}
+            connection.execute(insert.on_conflict_do_update(index_elements=["kind", "key"], set_=values), renewed)
+        return len(rows)
 
     def claim(
         self, kind: str, *, limit: int, owner: str, lease_seconds: float, now: datetime, keys: Sequence[str] | None = None
@@ -125,19 +119,21 @@ class WorkQueue:
     def renew(self, kind: str, keys: Sequence[str], *, owner: str, lease_seconds: float, now: datetime) -> set[str]:
         """Lengthen the leases that the owner still holds; returns their keys: whatever is missing belongs to somebody else now."""
         held: set[str] = set()
-        with self._database.writing() as connection:
-            for batch in _slices(keys):
-                statement = update(work).where(_is(kind, batch), work.c.state == "claimed", work.c.owner == owner)
-                renewed = statement.values(lease_until=now + timedelta(seconds=lease_seconds)).returning(work.c.key)
-                held.update(connection.execute(renewed).scalars())
+        for batch in _slices(keys):
+            with self._database.writing() as connection:
+                mine = _held(connection, kind, batch, owner)
+                lease_until = now + timedelta(seconds=lease_seconds)
+                connection.execute(update(work).where(_is(kind, mine)).values(lease_until=lease_until))
+                held.update(mine)
         return held
 
     def done(self, kind: str, keys: Iterable[str]) -> None:
         """Mark items as done; those that were asked for again meanwhile become pending."""
-        with self._database.writing() as connection:
-            for _, batch in _batches(keys):
-                wanted = connection.execute(select(work.c.key).where(_is(kind, batch), work.c.is_wanted_again == 1).with_for_update()).all()
-                for key in [str(row.key) for row in wanted]:
+        for _, batch in _batches(keys):
+            with self._database.writing() as connection:
+                # Locked before they are looked at: what is asked for from now on waits until they are done.
+                wanted = [str(item.key) for item in _locked(connection, kind, batch) if item.is_wanted_again]
+                for key in wanted:
                     start_next_round(connection, kind, key)
                     batch.remove(key)
                 finished = update(work).where(_is(kind, batch))
@@ -149,9 +145,10 @@ class WorkQueue:
         What was asked for meanwhile comes next: after the last attempt, or at once where it is the same.
         """
         with self._database.writing() as connection:
-            item = connection.execute(select(work).where(_is(kind, [key])).with_for_update()).one_or_none()
-            if item is None:
+            found = _locked(connection, kind, [key])
+            if not found:
                 return
+            item = found[0]
             attempts = item.attempts + 1
             is_last = not retryable or attempts >= MAX_ATTEMPTS
             if item.is_wanted_again and (is_last or is_repeated(connection, kind, key, item.payload)):
@@ -163,7 +160,7 @@ class WorkQueue:
                 .values(
                     state="failed" if is_last else "pending",
                     attempts=attempts,
-                    error=error[:4000],
+                    error=_told(error),
                     not_before=now + BACKOFF * 2 ** (attempts - 1),
                     owner="",
                     lease_until=None,
@@ -172,16 +169,18 @@ class WorkQueue:
 
     def release(self, kind: str, keys: Iterable[str], *, owner: str, error: str = "") -> None:
         """Give items that the owner holds back as they were: what stopped them was no fault of theirs."""
-        with self._database.writing() as connection:
-            for _, batch in _batches(keys):
-                statement = update(work).where(_is(kind, batch), work.c.state == "claimed", work.c.owner == owner)
-                connection.execute(statement.values(state="pending", error=error[:4000], owner="", lease_until=None))
+        for _, batch in _batches(keys):
+            with self._database.writing() as connection:
+                mine = _held(connection, kind, batch, owner)
+                given_back = {"state": "pending", "error": _told(error), "owner": "", "lease_until": None}
+                connection.execute(update(work).where(_is(kind, mine)).values(given_back))
 
-    def release_leases(self) -> int:
-        """Make all claimed items pending: for the start of a process that knows itself alone; returns how many."""
-        with self._database.writing() as connection:
-            statement = update(work).where(work.c.state == "claimed").values(state="pending", owner="", lease_until=None)
-            return len(connection.execute(statement.returning(work.c.key)).all())
+    def release_leases(self, kinds: Sequence[str] | None = None) -> int:
+        """Make all claimed items (of these kinds) pending: for whoever knows himself alone at them; returns how many."""
+        is_claimed = work.c.state == "claimed"
+        if kinds is not None:
+            is_claimed = and_(is_claimed, work.c.kind.in_(kinds))
+        return self._change_all(is_claimed, {"state": "pending", "owner": "", "lease_until": None})
 
     def get(self, kind: str, key: str) -> WorkItem | None:
         """One item, or None."""
@@ -222,12 +221,16 @@ class WorkQueue:
 
     def retry_failed(self, kind: str | None = None) -> int:
         """Make failed items pending with all their attempts again; returns how many."""
-        statement = update(work).where(work.c.state == "failed")
-        if kind is not None:
-            statement = statement.where(work.c.kind == kind)
+        is_failed = work.c.state == "failed"
+        renewed = {"state": "pending", "attempts": 0, "not_before": work.c.added_at}
+        return self._change_all(is_failed if kind is None else and_(is_failed, work.c.kind == kind), renewed)
+
+    def _change_all(self, condition: ColumnElement[bool], values: Mapping[str, Any]) -> int:
+        """Change all items of which the condition holds, locked in the same order as everywhere."""
+        chosen = select(work.c.kind, work.c.key).where(condition).order_by(work.c.kind, work.c.key).with_for_update()
+        statement = update(work).where(tuple_(work.c.kind, work.c.key).in_(chosen)).values(values)
         with self._database.writing() as connection:
-            changed = statement.values(state="pending", attempts=0, not_before=work.c.added_at).returning(work.c.key)
-            return len(connection.execute(changed).all())
+            return len(connection.execute(statement.returning(work.c.key)).all())
 
 
 def _new_row(kind: str, key: str, payload: Mapping[str, Any], now: datetime, position: int) -> dict[str, Any]:
@@ -247,6 +250,22 @@ def _new_row(kind: str, key: str, payload: Mapping[str, Any], now: datetime, pos
 
 def _is(kind: str, keys: Sequence[str]) -> ColumnElement[bool]:
     return and_(work.c.kind == kind, work.c.key.in_(keys))
+
+
+def _locked(connection: Connection, kind: str, keys: Sequence[str]) -> Sequence[Any]:
+    """The items as they are now, nobody else's until the transaction ends; locked in the order of their keys by everybody, so that no
+    two can wait for each other."""
+    return connection.execute(select(work).where(_is(kind, keys)).order_by(work.c.key).with_for_update()).all()
+
+
+def _held(connection: Connection, kind: str, keys: Sequence[str], owner: str) -> list[str]:
+    """Which of these items the owner still holds."""
+    return [str(item.key) for item in _locked(connection, kind, keys) if item.state == "claimed" and item.owner == owner]
+
+
+def _told(error: str) -> str:
+    """An error as it is kept: Postgres takes no NUL in a text."""
+    return error.replace("\0", "")[:4000]
 
 
 def _batches(keys: Iterable[str]) -> Iterator[tuple[int, list[str]]]:

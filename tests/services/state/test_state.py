@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable
 
 from services.errors import ConfigurationError, ConflictError, StateError
 from services.settings import Settings, StateSettings
 from services.state.idempotency import StoredAnswer
 from services.state.state import State
-from services.state.tables import metadata
-
-
-@pytest.fixture
-def state(settings: Settings) -> Iterator[State]:
-    opened = State.open(settings)
-    yield opened
-    opened.close()
 
 
 def test_the_second_request_gets_the_first_ones_answer(state: State, now: datetime) -> None:
@@ -85,12 +74,12 @@ def test_racing_redeems_of_one_token_make_one_session(state: State, now: datetim
     assert len([session for session in got if session]) == 1
 
 
-def test_no_secret_is_in_the_file(state: State, settings: Settings, now: datetime) -> None:
-    token = state.sessions.create_one_time_token(now)
-    session = state.sessions.redeem(token, now)
+def test_no_secret_is_in_the_file(sqlite_state: State, sqlite_settings: Settings, now: datetime) -> None:
+    token = sqlite_state.sessions.create_one_time_token(now)
+    session = sqlite_state.sessions.redeem(token, now)
     assert session is not None
-    state.close()
-    content = b"".join(path.read_bytes() for path in (settings.data_dir / "state").iterdir())
+    sqlite_state.close()
+    content = b"".join(path.read_bytes() for path in (sqlite_settings.data_dir / "state").iterdir())
     assert token.encode() not in content
     assert session.encode() not in content
 
@@ -123,9 +112,9 @@ def test_a_url_that_cannot_be_one_names_the_setting(tmp_path: Path, url: str) ->
     assert "hidden-password" not in str(caught.value)
 
 
-def test_threads_open_a_new_database_at_once(settings: Settings, now: datetime) -> None:
+def test_threads_open_a_new_database_at_once(state_settings: Settings, now: datetime) -> None:
     states: list[State] = []
-    threads = [threading.Thread(target=lambda: states.append(State.open(settings))) for _ in range(6)]
+    threads = [threading.Thread(target=lambda: states.append(State.open(state_settings))) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -141,8 +130,3 @@ def test_a_failed_transaction_changes_nothing(state: State, now: datetime) -> No
         connection.execute(text("delete from work"))
         connection.execute(text("insert into work (kind) values ('half')"))
     assert state.work.counts() == {}
-
-
-@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
-def test_postgres_understands_the_tables(table: object) -> None:
-    assert "create table" in str(CreateTable(table).compile(dialect=postgresql.dialect())).lower()  # type: ignore[arg-type]

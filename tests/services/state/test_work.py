@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -17,13 +16,6 @@ from sqlalchemy import text
 from services.settings import Settings
 from services.state.state import State
 from services.state.work import WorkQueue
-
-
-@pytest.fixture
-def state(settings: Settings) -> Iterator[State]:
-    opened = State.open(settings)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -200,14 +192,14 @@ def test_released_work_is_free_at_once_and_loses_no_attempt(queue: WorkQueue, no
     assert (item.attempts, item.error) == (0, "the warehouse is down")
 
 
-def test_work_survives_a_restart(settings: Settings, now: datetime) -> None:
-    first = State.open(settings)
+def test_work_survives_a_restart(state_settings: Settings, now: datetime) -> None:
+    first = State.open(state_settings)
     first.work.add("extract", ["a", "b", "c"], payload={"b": {"x": [1, {"ü": None}]}}, now=now)
     claim(first.work, now, limit=1)
     first.work.done("extract", ["a"])
     claim(first.work, now, limit=1)
     first.close()
-    second = State.open(settings)
+    second = State.open(state_settings)
     assert second.work.counts() == {"extract": {"done": 1, "claimed": 1, "pending": 1}}
     assert second.work.release_leases() == 1
     items = second.work.claim("extract", limit=9, owner="me", lease_seconds=60, now=now)
@@ -255,7 +247,7 @@ from pathlib import Path
 from services.settings import Settings
 from services.state.state import State
 
-state = State.open(Settings(_env_file=None, data_dir=Path(sys.argv[1])))
+state = State.open(Settings(_env_file=None, data_dir=Path(sys.argv[1]), state={"url": sys.argv[3]}))
 now = datetime(2026, 3, 1, 13, tzinfo=UTC)
 while items := state.work.claim("extract", limit=3, owner=sys.argv[2], lease_seconds=600, now=now):
     for item in items:
@@ -267,16 +259,16 @@ while items := state.work.claim("extract", limit=3, owner=sys.argv[2], lease_sec
 
 
 def start_claiming(settings: Settings, owner: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CLAIM_ALL, str(settings.data_dir), owner]
+    command = [sys.executable, "-c", CLAIM_ALL, str(settings.data_dir), owner, settings.state.url.get_secret_value()]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def test_racing_processes_get_every_item_once_even_when_one_is_killed(settings: Settings, queue: WorkQueue, now: datetime) -> None:
+def test_racing_processes_get_every_item_once_even_when_one_is_killed(state_settings: Settings, queue: WorkQueue, now: datetime) -> None:
     queue.add("extract", [str(number) for number in range(240)], now=now)
-    killed = start_claiming(settings, "process 0")
+    killed = start_claiming(state_settings, "process 0")
     assert killed.stdout is not None
     assert killed.stdout.readline() == "0\n"
-    others = [start_claiming(settings, f"process {number}") for number in (1, 2)]
+    others = [start_claiming(state_settings, f"process {number}") for number in (1, 2)]
     outputs = [process.communicate(timeout=60)[0].split() for process in others]
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=20)
@@ -286,16 +278,16 @@ def test_racing_processes_get_every_item_once_even_when_one_is_killed(settings: 
     assert claim(queue, now + timedelta(hours=3)) == ["0", "1", "2"]
 
 
-def test_accepted_work_is_synced_to_disk(state: State) -> None:
+def test_accepted_work_is_synced_to_disk(sqlite_state: State) -> None:
     """What a receipt was given for may not vanish in a power cut: WAL with synchronous = full (2)."""
-    with state.database.reading() as connection:
+    with sqlite_state.database.reading() as connection:
         assert connection.execute(text("pragma journal_mode")).scalar() == "wal"
         assert connection.execute(text("pragma synchronous")).scalar() == 2
 
 
-def test_claims_do_not_slow_down_with_what_is_done(state: State, now: datetime) -> None:
+def test_claims_do_not_slow_down_with_what_is_done(sqlite_state: State, now: datetime) -> None:
     """300,000 done items: twenty claims take 10 ms through the index and 1.6 s without it."""
-    with state.database.writing() as connection:
+    with sqlite_state.database.writing() as connection:
         connection.execute(
             text(
                 "with recursive n(i) as (select 1 union all select i + 1 from n where i < 300000) "
@@ -303,8 +295,8 @@ def test_claims_do_not_slow_down_with_what_is_done(state: State, now: datetime) 
                 "'2026-02-01 00:00:00.000000', '2026-02-01 00:00:00.000000', null from n"
             )
         )
-    state.work.add("extract", [str(number) for number in range(20)], now=now)
+    sqlite_state.work.add("extract", [str(number) for number in range(20)], now=now)
     started = time.perf_counter()
     for _ in range(20):
-        assert len(claim(state.work, now + timedelta(seconds=1), limit=1)) == 1
+        assert len(claim(sqlite_state.work, now + timedelta(seconds=1), limit=1)) == 1
     assert time.perf_counter() - started < 1.0
