@@ -38,6 +38,16 @@ class StateError(PlatformError):
     """The state database refused or did not answer."""
 
 
+class BusyError(StateError):
+    """Another process is at it just now."""
+
+    retryable = True
+
+
+class OrchestratorError(PlatformError):
+    """Prefect refused or did not answer."""
+
+
 class IntakeError(PlatformError):
     """A received file or form was refused; the message is the reason given to its sender."""
 
