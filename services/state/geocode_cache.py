@@ -37,8 +37,6 @@ class GeocodeCache:
             for batch in _batches(keys):
                 is_wanted = geocode_cache.c.key.in_(batch), geocode_cache.c.expires_at > now
                 found = select(geocode_cache.c.key, geocode_cache.c.answer).where(*is_wanted)
-                    geocode_cache.c.key.in_(batch), geocode_cache.c.expires_at > now
-                )
                 known.update((row.key, row.answer) for row in connection.execute(found))
         return known
 
