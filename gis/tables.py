@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from geoalchemy2 import Geometry
-from sqlalchemy import BigInteger, Column, Date, Double, MetaData, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Column, Date, Double, Index, MetaData, SmallInteger, Table, Text
 from sqlalchemy.types import TypeEngine
 
 from gis.gold import gold_models
@@ -46,9 +46,9 @@ def _layer(metadata: MetaData, name: str, model: str, key: str, columns: str, sh
         name,
         metadata,
         *described,
-        # The type makes the GiST index.
-        Column(GEOMETRY, Geometry(shape, srid=SRID), nullable=False, comment=shape_description),
+        Column(GEOMETRY, Geometry(shape, srid=SRID, spatial_index=False), nullable=False, comment=shape_description),
         Column(ROW_HASH, BigInteger, nullable=False, comment="Hash of the row as gold has it, by which a sync finds what changed."),
+        Index(f"{name}_{GEOMETRY}", GEOMETRY, postgresql_using="gist"),
         comment=gold_models()[model].description,
     )
 

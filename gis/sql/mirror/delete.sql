@@ -1,0 +1,10 @@
+-- What is gone from gold; a row that only changed stays, for the upsert.
+delete from {table} as target
+using {gone} as gone
+where
+    target.row_hash = gone.row_hash
+    and not exists (
+        select 1
+        from {incoming} as incoming
+        where not incoming.is_left_out and ({incoming_key}) = ({target_key})
+    )

@@ -1,0 +1,152 @@
+"""Bring the map mirror to what gold has: only rows that changed travel, and readers see all of a sync or nothing of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import psycopg
+from psycopg import sql
+
+from gis import schema
+from gis.layers import LAYERS, Hashes, Layer, gold_version
+from gis.mirror import ATTEMPTS, Connection, mirror_state, only_sync, write_state
+from gis.staging import LayerChange, Staging, known_hashes
+from services.errors import PublishError
+from services.metrics import METRICS
+from services.settings import PostgisSettings
+from services.warehouse.client import Warehouse
+
+# So many keys of each layer's problems are told; all of them are in map_mirror.problems.
+TOLD_KEYS = 10
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What a sync did to each layer; empty when the mirror had this gold already."""
+
+    changes: Mapping[str, LayerChange]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows of all layers."""
+        totals: Counter[str] = Counter()
+        for change in self.changes.values():
+            totals.update(change.counts)
+        return dict(totals)
+
+    @property
+    def report(self) -> str:
+        """A sentence about what was wrong with rows of gold; empty when nothing was."""
+        parts = []
+        for layer, change in self.changes.items():
+            told = [f"{key} ({problem})" for key, problem in change.problems[:TOLD_KEYS]]
+            if more := len(change.problems) - len(told):
+                told.append(f"{more} more in map_mirror.problems")
+            if told:
+                parts.append(f"{layer}: {change.repaired} repaired, {change.left_out} left out: {', '.join(told)}")
+        return "; ".join(parts)
+
+
+def sync(
+    connection: Connection,
+    warehouse: Warehouse,
+    settings: PostgisSettings,
+    *,
+    now: datetime,
+    layers: Sequence[Layer] = LAYERS,
+    is_forced: bool = False,
+) -> SyncResult:
+    """Compare hashes, bring over what differs, and merge it in one transaction; nothing when the mirror shows this gold.
+
+    Killed at any moment the mirror is as it was. PublishError (retryable) when another sync runs, when gold changes meanwhile, or when
+    PostGIS is away.
+    """
+    with only_sync(connection):
+        before = gold_version(warehouse)
+        version = _digest(before)
+        state = mirror_state(connection)
+        if state is not None and state.gold_version == version and not is_forced:
+            return SyncResult({})
+        schema.prepare(connection, settings)
+        staged = {layer.name: _stage(connection, warehouse, layer) for layer in layers}
+        if gold_version(warehouse) != before:
+            raise PublishError("Gold was published anew while it was read: the next run brings the map mirror up to it.", retryable=True)
+        changes = _merge_all(connection, settings, layers, staged, version, now)
+        for layer in layers:
+            if staged[layer.name].is_new:
+                # Until then nobody knows how large the layer is: map servers ask for estimated extents.
+                connection.execute(sql.SQL("analyze {}").format(schema.identifier(layer.table)))
+    for name, change in changes.items():
+        METRICS.observe_layer(name, staged[name].seconds, change.counts)
+    return SyncResult(changes)
+
+
+@dataclass(frozen=True)
+class _Staged:
+    staging: Staging | None  # None: nothing differs
+    is_new: bool
+    seconds: float
+
+
+def _stage(connection: Connection, warehouse: Warehouse, layer: Layer) -> _Staged:
+    started = time.perf_counter()
+    is_new = not schema.is_there(connection, layer.table)
+    if not is_new:
+        schema.add_columns(connection, layer.table)
+        schema.describe(connection, layer.table)
+    mirrored = np.empty(0, dtype=np.int64) if is_new else known_hashes(connection, layer)
+    wanted = layer.hashes(warehouse)
+    coming, gone = _missing(wanted, mirrored), _missing(mirrored, wanted)
+    staging = None
+    if len(coming) or len(gone) or is_new:
+        staging = Staging(connection, layer)
+        staging.fill(layer.rows(warehouse, coming, wanted), gone)
+        staging.check()
+    return _Staged(staging, is_new, time.perf_counter() - started)
+
+
+def _merge_all(
+    connection: Connection, settings: PostgisSettings, layers: Sequence[Layer], staged: Mapping[str, _Staged], version: str, now: datetime
+) -> dict[str, LayerChange]:
+    """All layers in one transaction, tried again while somebody else's lock is in its way."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with connection.transaction():
+                changes = {layer.name: _merge(connection, layer, staged[layer.name]) for layer in layers}
+                schema.grant(connection, [layer.table for layer in layers], settings)
+                write_state(connection, version, [name for name, change in changes.items() if change.is_change], now)
+            return changes
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _merge(connection: Connection, layer: Layer, staged: _Staged) -> LayerChange:
+    if staged.is_new:
+        schema.create(connection, layer.table)
+    change = staged.staging.merge(is_new=staged.is_new) if staged.staging else LayerChange()
+    if staged.is_new:
+        schema.index(connection, layer.table)
+        schema.describe(connection, layer.table)
+    return change
+
+
+def _missing(values: Hashes, among: Hashes) -> Hashes:
+    """The sorted values that are not among the others."""
+    return np.setdiff1d(values, among, assume_unique=True)
+
+
+def _digest(tables: Mapping[str, str]) -> str:
+    """One name for this gold as this code shows it."""
+    digest = hashlib.sha256(repr(sorted(tables.items())).encode())
+    for path in sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in {".py", ".sql"}):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
