@@ -35,7 +35,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         | {"house", "street", "postcode", "city", "none", "requeued", "retried", "read_again"}
         | {"inserted", "updated", "deleted", "repaired", "left_out"}
     ),
-    "capability": frozenset({"warehouse", "objects", "state", "mirror", "orchestrator"}),
+    "capability": frozenset({"warehouse", "objects", "state", "mirror", "orchestrator", "geoserver"}),
     "call": frozenset({"query", "statement", "insert", "read", "write", "open", "put", "look", "list", "delete"}),
     # missing: there is no such thing. refused: the same call fails again. unavailable: it may succeed later. broken: nobody foresaw it.
     "outcome": frozenset({"done", "missing", "refused", "unavailable", "broken"}),
