@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from services.contracts import DatasetContract, load_contracts
 from services.extraction.base import Extractor
@@ -58,7 +59,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             state=state,
             intake=Intake(settings=settings, objects=objects, state=state, warehouse=warehouse, contracts=contracts),
             extractor=extractor,
-            geocoder=RegisterGeocoder(warehouse),
+            geocoder=_open_geocoder(settings, warehouse, state),
             keys=KeyRegistry(state),
             contracts=contracts,
         )
@@ -72,6 +73,16 @@ def _open_extractor(settings: Settings, objects: ObjectStore, state: State) -> E
 
         return VisionExtractor(settings.vision, offline, objects=objects, spending=state.spending, own=own)
     return offline
+
+
+def _open_geocoder(settings: Settings, warehouse: Warehouse, state: State) -> Geocoder:
+    if settings.geocoding.nominatim_url:
+        from services.geocoding.chain import NominatimGeocoder
+        from services.geocoding.nominatim import NominatimClient  # geopy is installed with the stack only
+
+        client = NominatimClient(settings.geocoding)
+        return NominatimGeocoder(client, warehouse, state.geocode_cache, settings.geocoding, clock=lambda: datetime.now(UTC))
+    return RegisterGeocoder(warehouse)
 
 
 def _open_objects(settings: Settings) -> ObjectStore:

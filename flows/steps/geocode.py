@@ -48,6 +48,16 @@ def requeue_after_new_register(services: Services, *, clock: Clock) -> StepResul
     return StepResult("requeue", {"requeued": count})
 
 
+def requeue_provisional(services: Services, *, clock: Clock) -> StepResult:
+    """What the register answered while Nominatim was away is asked again as soon as it is back; until then this costs one look into
+    bronze and one question. Bronze itself is the list, so that no kill loses one."""
+    rows = services.warehouse.query(_sql("provisional_subjects"))
+    if not rows or not services.geocoder.answers_for_good():
+        return StepResult("requeue")
+    count = sum(services.state.work.add("geocode", row["subjects"], now=clock(), again=True) for row in rows)
+    return StepResult("requeue", {"requeued": count})
+
+
 def geocode_outstanding(services: Services, *, clock: Clock) -> StepResult:
     """Ask the geocoder for all outstanding subjects, in batches; each answer lands once."""
     placed: Counter[str] = Counter()
@@ -104,26 +114,15 @@ def _subjects(services: Services, keys: Sequence[str]) -> dict[str, dict[str, An
 def _rows(
     services: Services, subjects: Mapping[str, dict[str, Any]], answers: Mapping[str, Geocode], generation: int, now: datetime
 ) -> list[dict[str, Any]]:
-    geocoder = services.geocoder
     rows: dict[str, dict[str, Any]] = {}
     for key, answer in answers.items():
         subject, address = subjects[key], subjects[key]["address"]
         fields = answer.model_dump()
         fields["candidates"] = json.dumps(fields["candidates"], ensure_ascii=False)
-        identity = (
-            subject["subject_id"],
-            subject["extraction_id"],
-            subject["correction_id"],
-            geocoder.name,
-            geocoder.version,
-            str(generation),
-        )
-        identifier = hashlib.sha256("\x1f".join(identity).encode()).hexdigest()[:32]
+        identifier = _identifier(subject, answer, generation)
         rows[identifier] = {
             "geocode_id": identifier,
             **{name: subject[name] for name in ("subject_kind", "subject_id", "extraction_id", "correction_id")},
-            "geocoder": geocoder.name,
-            "geocoder_version": geocoder.version,
             "register_generation": generation,
             "query_street": address.street,
             "query_housenumber": address.housenumber,
@@ -132,13 +131,33 @@ def _rows(
             **fields,
             "geocoded_at": now,
         }
-    known = services.warehouse.query(
-        _sql("known_geocodes"),
-        {"subject_ids": sorted({row["subject_id"] for row in rows.values()}), "geocode_ids": list(rows)},
-    )
-    for row in known:
-        del rows[row["geocode_id"]]
-    return list(rows.values())
+    asked = {"subject_ids": sorted({row["subject_id"] for row in rows.values()}), "generation": generation}
+    known = services.warehouse.query(_sql("known_geocodes"), {**asked, "geocode_ids": list(rows)})
+    answered = {(row["subject_id"], row["extraction_id"], row["correction_id"]) for row in known if not row["is_provisional"]}
+    known_ids = {row["geocode_id"] for row in known}
+    # What was answered for good is not taken back because Nominatim is away just now.
+    return [
+        row
+        for identifier, row in rows.items()
+        if identifier not in known_ids
+        and not (row["is_provisional"] and (row["subject_id"], row["extraction_id"], row["correction_id"]) in answered)
+    ]
+
+
+def _identifier(subject: Mapping[str, str], answer: Geocode, generation: int) -> str:
+    """The same for the same answer to the same question, so that it lands once. The register's answers are told apart by its generation,
+    Nominatim's, which has none, by what they say; a provisional answer is another one than the same given for good."""
+    identity = [
+        *(subject[name] for name in ("subject_id", "extraction_id", "correction_id")),
+        answer.geocoder,
+        answer.geocoder_version,
+        str(generation),
+    ]
+    if answer.geocoder != "register":
+        identity += [answer.precision, answer.address_id, str(answer.longitude), str(answer.latitude)]
+    if answer.is_provisional:
+        identity.append("provisional")
+    return hashlib.sha256("\x1f".join(identity).encode()).hexdigest()[:32]
 
 
 def _owner() -> str:
