@@ -66,7 +66,7 @@ def _binary(records: npt.NDArray[np.generic]) -> pa.Array[Any]:
     return pa.Array.from_buffers(width, len(records), [None, pa.py_buffer(records.tobytes())]).cast(pa.large_binary())
 
 
-def _readable(data: pa.Array) -> pa.Array[Any]:
+def _readable(data: pa.Array[Any]) -> pa.Array[Any]:
     """Text that PostgreSQL takes: UTF-8 without NUL. ClickHouse keeps any bytes; one bad name must not stop a whole sync."""
     try:
         text = data.cast(pa.large_string())

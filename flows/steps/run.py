@@ -10,7 +10,7 @@ from datetime import datetime
 
 from flows.steps.alone import LEASE_SECONDS, alone
 from flows.steps.extract import extract_outstanding
-from flows.steps.geocode import REQUEUE, geocode_outstanding, requeue_after_new_register
+from flows.steps.geocode import REQUEUE, geocode_outstanding, requeue_after_new_register, requeue_provisional
 from flows.steps.load import LOAD, load_outstanding
 from flows.steps.publish import publish
 from flows.steps.record import Clock, StepResult, recorded
@@ -93,6 +93,7 @@ class _Run:
         def read(is_stopping: Callable[[], bool]) -> None:
             nonlocal count
             self.step("requeue", lambda: requeue_after_new_register(self.services, clock=self.clock))
+            self.step("requeue", lambda: requeue_provisional(self.services, clock=self.clock))
             while count < LETTERS_PER_BUILD and not is_stopping() and (read := self.read_batch(is_stopping)):
                 count += read
 
@@ -176,6 +177,7 @@ def _run(run: _Run, work: Callable[[_Run], None]) -> RunResult:
         work(run)
         if run.red_build:
             raise run.red_build
-        if run.counts.get("transform"):
-            run.step("publish", publish)
+        # With a mirror always: an outage may have kept an earlier build from it.
+        if run.counts.get("transform") or run.services.settings.postgis.url.get_secret_value():
+            run.step("publish", lambda: publish(run.services, now=run.clock()))
         return RunResult(run.run_id, run.counts)
