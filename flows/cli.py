@@ -22,7 +22,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from flows.clock import utc_now
-from services.errors import IntakeError, PlatformError
+from services.errors import ConfigurationError, IntakeError, PlatformError
 from services.settings import read_settings
 
 if TYPE_CHECKING:
@@ -356,6 +356,27 @@ def serve(
             webbrowser.open(url)
         server.wait_for_the_user()
         err.print("Stopping after the letter or build under way; nothing is lost.")
+
+
+@app.command()
+def warehouse(
+    ctx: typer.Context,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any other than this machine's own only in a network you trust.")
+    ] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Port (default 8123; 0 takes a free one).")] = None,
+) -> None:
+    """Answer ClickHouse's HTTP interface alone: for dbt, clickhouse-connect and the other commands, until Ctrl-C."""
+    from flows.listening import wait_for_the_user
+    from flows.warehouse_door import answering
+
+    port = ctx.obj.warehouse.port if port is None else port
+    with _services(ctx) as services, answering(services.warehouse, host=host, port=port) as door:
+        if door is None:
+            where = f"{services.warehouse.settings.host}:{services.warehouse.settings.port}"
+            raise ConfigurationError(f"ClickHouse answers already, at {where}: there is nothing to serve here.")
+        out.print(f"ClickHouse's HTTP interface  {door.url}\n(user and token are in {door.owner_file}; Ctrl-C stops)", soft_wrap=True)
+        wait_for_the_user(door.thread)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from services.errors import PlatformError
 from services.settings import PROJECT_ROOT, Settings
-from services.warehouse.client import DirectoryLock
+from services.warehouse.owner import DirectoryLock
 
 MIN_FREE_BYTES = 2_000_000_000
 MIN_MEMORY_BYTES = 3_000_000_000

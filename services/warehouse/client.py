@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
+import http.client
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 # ClickHouse in the process hands zone-less times over in the zone of the host; set before the engine starts.
 os.environ["TZ"] = "UTC"
@@ -18,65 +19,69 @@ import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect import common
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from pydantic import SecretStr
 
 from services.errors import WarehouseError
+from services.metrics import METRICS
 from services.settings import Settings, WarehouseSettings
+from services.tracing import RUN_ID_HEADER, current_run_id
+from services.warehouse.owner import DirectoryLock, read_owner
 
 common.set_setting("autogenerate_session_id", False)
 
 # Codes after which the same statement may succeed: memory, timeouts, too many queries or parts, network.
 RETRYABLE_CODES = ("MEMORY_LIMIT_EXCEEDED", "TIMEOUT_EXCEEDED", "TOO_MANY_", "NETWORK_ERROR", "SOCKET_TIMEOUT", "KEEPER_EXCEPTION")
+AUTHENTICATION_FAILED = 516
 
 
-class DirectoryLock:
-    """The operating system's lock on a data directory: one process at a time, freed even by kill -9."""
+T = TypeVar("T")
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._file = (directory / ".owner").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.seek(0)
-            owner = self._file.read().strip() or "another process"
-            self._file.close()
-            raise WarehouseError(
-                f"The data directory {directory} is in use by {owner}: stop that process first, or name another directory with --data-dir.",
-                retryable=True,
-            ) from None
-        self._file.truncate(0)
-        self._file.write(f"process {os.getpid()}")
-        self._file.flush()
-
-    def release(self) -> None:
-        """Give the directory free."""
-        self._file.close()
+# How long somebody waits for an owner who is about to answer, or about to go away.
+ATTACH_SECONDS = 5.0
 
 
 class Warehouse:
     """ClickHouse for any number of threads: each call has a client to itself, since a shared one is a queue."""
 
-    def __init__(self, settings: WarehouseSettings, directory: Path | None, lock: DirectoryLock | None) -> None:
+    def __init__(
+        self, settings: WarehouseSettings, directory: Path | None, lock: DirectoryLock | None, attached_to: Path | None = None
+    ) -> None:
         self.settings = settings
         self.directory = directory
-        self._lock = lock
+        self.lock = lock
+        self._attached_to = attached_to
         self._idle: list[Client] = []
         self._idle_lock = threading.Lock()
         self._closed = False
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """The warehouse of these settings; embedded, it takes the directory's lock or says who holds it."""
+        """The warehouse of these settings. Embedded, it takes the directory's lock, or attaches to the process that has it and
+        answers over HTTP; where that one answers nobody, WarehouseError says who it is."""
         if settings.warehouse.host:
             return cls(settings.warehouse, None, None)
         directory = (settings.data_dir / "warehouse").resolve()
-        return cls(settings.warehouse, directory, DirectoryLock(directory))
+        deadline = time.monotonic() + ATTACH_SECONDS
+        while True:
+            try:
+                return cls(settings.warehouse, directory, DirectoryLock(directory))
+            except WarehouseError:
+                if reachable := _answering_owner(settings.warehouse, directory):
+                    return cls(reachable, None, None, attached_to=directory)
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     @property
     def is_embedded(self) -> bool:
         """Whether ClickHouse runs in this process."""
         return self.directory is not None
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether ClickHouse runs in another process that has this machine's data directory."""
+        return self._attached_to is not None
 
     def __enter__(self) -> Self:
         return self
@@ -91,8 +96,8 @@ class Warehouse:
             for client in self._idle:
                 client.close()
             self._idle.clear()
-        if self._lock is not None:
-            self._lock.release()
+        if self.lock is not None:
+            self.lock.release()
 
     def _connect(self) -> Client:
         query_settings = {"max_memory_usage": self.settings.memory_bytes}
@@ -108,6 +113,8 @@ class Warehouse:
             username=self.settings.username,
             password=self.settings.password.get_secret_value(),
             secure=self.settings.secure,
+            # Within one machine packing costs more than it saves.
+            compress=not self.is_attached,
             connect_timeout=10,
             send_receive_timeout=self.settings.timeout_seconds,
             settings=query_settings,
@@ -119,39 +126,82 @@ class Warehouse:
         with self._idle_lock:
             if self._closed:
                 raise WarehouseError("The warehouse is closed: open it again.")
+            settings = self.settings
             client = self._idle.pop() if self._idle else None
         client = client or self._connect()
         try:
             yield client
         finally:
             with self._idle_lock:
-                if self._closed:
+                if self._closed or settings is not self.settings:
                     client.close()
                 else:
                     self._idle.append(client)
 
-    @contextmanager
-    def _errors(self, doing: str) -> Iterator[Client]:
-        try:
-            with self._client() as client:
-                yield client
-        except ClickHouseError as cause:
-            raise WarehouseError(f"ClickHouse refused {doing}: {cause}", retryable=_is_retryable(cause)) from cause
-        except (ConnectionError, TimeoutError, OSError) as cause:
-            raise WarehouseError(f"ClickHouse did not answer {doing}: {cause}", retryable=True) from cause
+    def _call(self, kind: str, doing: str, action: Callable[[Client], T]) -> T:
+        with METRICS.call("warehouse", kind):
+            try:
+                try:
+                    with self._client() as client:
+                        return action(client)
+                except ClickHouseError as error:
+                    if self._attached_to is None or not _was_not_heard(error):
+                        raise
+                self._attach_again(self._attached_to)
+                with self._client() as client:
+                    return action(client)
+            except ClickHouseError as cause:
+                raise WarehouseError(f"ClickHouse refused {doing}: {cause}", retryable=_is_retryable(cause)) from cause
+            except (ConnectionError, TimeoutError, OSError) as cause:
+                raise WarehouseError(f"ClickHouse did not answer {doing}: {cause}", retryable=True) from cause
+
+    def _attach_again(self, directory: Path) -> None:
+        """Find the owner at its new place; WarehouseError when there is none."""
+        deadline = time.monotonic() + ATTACH_SECONDS
+        while not (reachable := _answering_owner(self.settings, directory)):
+            if time.monotonic() > deadline:
+                raise WarehouseError(
+                    f"The process that served the data in {directory} has ended: start `cartulary serve` again, or repeat this command.",
+                    retryable=True,
+                )
+            time.sleep(0.1)
+        with self._idle_lock:
+            self.settings = reachable
+            for client in self._idle:
+                client.close()
+            self._idle.clear()
+
+    def _settings(self, settings: Mapping[str, object] | None = None) -> dict[str, object] | None:
+        """Settings of one call; a server's query log is told the run."""
+        comment = {"log_comment": current_run_id()} if current_run_id() and not self.is_embedded else {}
+        return {**comment, **(settings or {})} or None
 
     def query(
         self, sql: str, parameters: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None
     ) -> list[dict[str, Any]]:
         """Rows of a SELECT as dicts; times are aware and in UTC."""
-        with self._errors("a query") as client:
-            result = client.query(sql, parameters=_parameters(parameters), settings=_settings(settings), tz_mode="aware")
+
+        def ask(client: Client) -> list[dict[str, Any]]:
+            result = client.query(
+                sql,
+                parameters=_parameters(parameters),
+                settings=self._settings(settings),
+                tz_mode="aware",
+                transport_settings=_headers(),
+            )
             return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+        return self._call("query", "a query", ask)
 
     def query_arrow(self, sql: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
         """The result of a SELECT as an Arrow table."""
-        with self._errors("a query") as client:
-            return client.query_arrow(sql, parameters=_parameters(parameters), use_strings=True)
+
+        def ask(client: Client) -> pa.Table:
+            return client.query_arrow(
+                sql, parameters=_parameters(parameters), settings=self._settings(), use_strings=True, transport_settings=_headers()
+            )
+
+        return self._call("query", "a query", ask)
 
     def query_format(
         self,
@@ -161,44 +211,95 @@ class Warehouse:
         settings: Mapping[str, object] | None = None,
     ) -> bytes:
         """The result of a SELECT in any of ClickHouse's own formats."""
-        with self._errors("a query") as client:
-            return client.raw_query(sql, parameters=_parameters(parameters), settings=_settings(settings), fmt=fmt)
+
+        def ask(client: Client) -> bytes:
+            return client.raw_query(
+                sql, parameters=_parameters(parameters), settings=self._settings(settings), fmt=fmt, transport_settings=_headers()
+            )
+
+        return self._call("query", "a query", ask)
 
     def scalar(self, sql: str, parameters: Mapping[str, object] | None = None) -> Any:
         """The first column of the first row; None when there is no row."""
-        with self._errors("a query") as client:
-            rows = client.query(sql, parameters=_parameters(parameters), tz_mode="aware").result_rows
-            return rows[0][0] if rows else None
+
+        def ask(client: Client) -> Any:
+            result = client.query(
+                sql, parameters=_parameters(parameters), settings=self._settings(), tz_mode="aware", transport_settings=_headers()
+            )
+            return result.result_rows[0][0] if result.result_rows else None
+
+        return self._call("query", "a query", ask)
 
     def command(self, sql: str, parameters: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None) -> None:
         """Run a statement without a result: DDL, INSERT … SELECT, ALTER."""
-        with self._errors("a statement") as client:
-            client.command(sql, parameters=_parameters(parameters), settings=_settings(settings))
+
+        def run(client: Client) -> None:
+            client.command(sql, parameters=_parameters(parameters), settings=self._settings(settings), transport_settings=_headers())
+
+        self._call("statement", "a statement", run)
 
     def insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> int:
         """Insert rows (all with the first one's keys) into `database.table` in one block; returns how many."""
         if not rows:
             return 0
         columns = list(rows[0])
-        with self._errors(f"an insert into {table}") as client:
-            client.insert(table, [[row[column] for column in columns] for row in rows], column_names=columns)
+
+        def send(client: Client) -> None:
+            cells = [[row[column] for column in columns] for row in rows]
+            client.insert(table, cells, column_names=columns, settings=self._settings(), transport_settings=_headers())
+
+        self._call("insert", f"an insert into {table}", send)
         return len(rows)
 
     def insert_arrow(self, table: str, arrow: pa.Table) -> int:
         """Insert an Arrow table whose columns are named as the table's; returns the number of rows."""
-        with self._errors(f"an insert into {table}") as client:
-            client.insert_arrow(table, arrow)
+
+        def send(client: Client) -> None:
+            client.insert_arrow(table, arrow, settings=self._settings(), transport_settings=_headers())
+
+        self._call("insert", f"an insert into {table}", send)
         return arrow.num_rows
+
+
+def _answering_owner(settings: WarehouseSettings, directory: Path) -> WarehouseSettings | None:
+    """How to reach the process that has the directory, if it answers."""
+    owner = read_owner(directory)
+    if owner is None or not owner.port:
+        return None
+    connection = http.client.HTTPConnection(owner.host, owner.port, timeout=2)
+    try:
+        connection.request("GET", "/ping")
+        is_there = connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        is_there = False
+    finally:
+        connection.close()
+    address = {"host": owner.host, "port": owner.port, "username": owner.user, "password": SecretStr(owner.token), "secure": False}
+    return settings.model_copy(update=address) if is_there else None
+
+
+def _was_not_heard(error: ClickHouseError) -> bool:
+    """Whether the owner surely did not act: it listens no more, or another one with another token listens in its place."""
+    if getattr(error, "code", None) == AUTHENTICATION_FAILED:
+        return True
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _parameters(parameters: Mapping[str, object] | None) -> dict[str, object] | None:
     return dict(parameters) if parameters else None
 
 
-def _settings(settings: Mapping[str, object] | None) -> dict[str, object] | None:
-    return dict(settings) if settings else None
+def _headers() -> dict[str, str] | None:
+    run_id = current_run_id()
+    return {RUN_ID_HEADER: run_id} if run_id else None
 
 
 def _is_retryable(error: ClickHouseError) -> bool:
-    text = str(error)
-    return any(code in text for code in RETRYABLE_CODES)
+    # Without a code nobody answered: the connection broke.
+    is_broken = isinstance(error, OperationalError) and getattr(error, "code", None) is None
+    return is_broken or any(code in str(error) for code in RETRYABLE_CODES)
