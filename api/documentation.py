@@ -52,6 +52,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
                         "status": status,
                         "detail": TITLES[status][1],
                         "instance": "/v1/…",
+                        "request_id": "5f0c4f7be9a84dd2a1c63f3d3a0b7a4e",
                     },
                 }
             },

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from services.errors import (
@@ -29,6 +29,7 @@ from services.errors import (
     StateError,
     WarehouseError,
 )
+from services.tracing import current_run_id
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     instance: str
+    request_id: str = Field(description="stands in the answer's X-Request-ID and in the log")
 
 
 def status_of(error: Exception) -> int:
@@ -99,13 +101,14 @@ def problem(
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> Response:
-    """A problem+json answer; `extra` are members beside the five of the RFC."""
+    """A problem+json answer; `extra` are members beside the five of the RFC and the request's id, under which the log says more."""
     body: dict[str, object] = {
         "type": kind,
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": request.url.path,
+        "request_id": current_run_id(),
     }
     return JSONResponse({**body, **(extra or {})}, status_code=status, headers=dict(headers or {}), media_type=PROBLEM_JSON)
 

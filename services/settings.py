@@ -47,9 +47,9 @@ class ObjectStoreSettings(BaseModel):
 
 
 class StateSettings(BaseModel):
-    """SQLAlchemy URL; empty means SQLite below data_dir."""
+    """Postgres; an empty URL means SQLite below data_dir."""
 
-    url: SecretStr = SecretStr("")
+    url: SecretStr = Field(default=SecretStr(""), description="postgresql://user:password@host:5432/cartulary")
 
 
 class IntakeSettings(BaseModel):
@@ -147,6 +147,13 @@ class ApiSettings(BaseModel):
     max_page_limit: int = 1000
 
 
+class LogSettings(BaseModel):
+    """What the log tells, and how."""
+
+    format: Literal["text", "json"] = Field(default="text", description="json: one object a line, for Loki and its like.")
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+
+
 class FileSecretsSource(PydanticBaseSettingsSource):
     """`CARTULARY_A__B_FILE=/run/secrets/x` sets a.b to the file's content, as containers hand over secrets."""
 
@@ -190,6 +197,7 @@ class Settings(BaseSettings):
     geoserver: GeoserverSettings = GeoserverSettings()
     orchestrator: OrchestratorSettings = OrchestratorSettings()
     api: ApiSettings = ApiSettings()
+    log: LogSettings = LogSettings()
 
     @classmethod
     def settings_customise_sources(
