@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import sys
 import webbrowser
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from typer.core import TyperGroup
 
 from flows.clock import utc_now
 from services.errors import ConfigurationError, IntakeError, PlatformError
+from services.logs import start_logging
 from services.settings import read_settings
 
 if TYPE_CHECKING:
@@ -76,16 +75,11 @@ def main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what happens inside.")] = False,
 ) -> None:
     """Settings come from the environment; --data-dir wins."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=err, show_path=False)],
-        force=True,
-    )
     # Whoever stops us politely gets the same order as with Ctrl-C, also where a shell started us in the background, deaf to it.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, signal.default_int_handler)
     ctx.obj = read_settings(data_dir=data_dir) if data_dir else read_settings()
+    start_logging(ctx.obj.log, err, verbose=verbose)
 
 
 @contextmanager

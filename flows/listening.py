@@ -44,7 +44,7 @@ def address_of(listener: socket.socket) -> tuple[str, int]:
 @contextmanager
 def running(app: Any, listener: socket.socket, *, name: str, grace_seconds: int) -> Iterator[threading.Thread]:
     """Serve an ASGI application in a thread of that name until the block ends; requests under way then have so many seconds."""
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace_seconds, server_header=False)
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=grace_seconds, server_header=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=name, daemon=True)
     thread.start()
