@@ -119,7 +119,7 @@ class Bronze:
         )
         return letter_id
 
-    def read(self, letter_id: str, outcome: str = "read") -> str:
+    def read(self, letter_id: str, outcome: str = "read", **changes: Any) -> str:
         """A reading of a letter."""
         extraction_id, now = self._id(), self._now()
         self.warehouse.insert(
@@ -145,12 +145,15 @@ class Bronze:
                     "sender_score": 1.0,
                     "started_at": now,
                     "finished_at": now,
+                    **changes,
                 }
             ],
         )
         return extraction_id
 
-    def place(self, kind: str, subject_id: str, extraction_id: str = "", correction_id: str = "", precision: str = "house") -> None:
+    def place(
+        self, kind: str, subject_id: str, extraction_id: str = "", correction_id: str = "", precision: str = "house", **changes: Any
+    ) -> None:
         """A geocoder's answer."""
         place = self._place() if precision != "none" else {"lon": None, "lat": None}
         self.warehouse.insert(
@@ -180,6 +183,7 @@ class Bronze:
                     "is_housenumber_equal": 1,
                     "candidate_margin": 1.0,
                     "geocoded_at": self._now(),
+                    **changes,
                 }
             ],
         )

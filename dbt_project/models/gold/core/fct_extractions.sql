@@ -20,6 +20,21 @@ extractions as (
 
 ),
 
+attempts as (
+
+    select
+        letter_id,
+        extraction_id,
+        count() as attempt_count,
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cost) as cost
+    from {{ ref('stg_cartulary__extraction_attempts') }}
+    where letter_id in (select letters.request_id from letters)
+    group by letter_id, extraction_id
+
+),
+
 latest as (
 
     select
@@ -38,6 +53,12 @@ final as (
         cast(extractions.extractor as LowCardinality(String)) as extractor,
         cast(extractions.extractor_version as LowCardinality(String)) as extractor_version,
         cast(extractions.model as LowCardinality(String)) as model,
+        cast(extractions.is_fallback = 1 as Bool) as is_fallback,
+        cast(extractions.problem as LowCardinality(String)) as problem,
+        cast(coalesce(attempts.attempt_count, 0) as UInt64) as attempt_count,
+        cast(coalesce(attempts.input_tokens, 0) as UInt64) as input_tokens,
+        cast(coalesce(attempts.output_tokens, 0) as UInt64) as output_tokens,
+        cast(round(coalesce(attempts.cost, 0), 9) as Float64) as cost,
         cast(extractions.outcome as LowCardinality(String)) as outcome,
         cast(extractions.language as LowCardinality(String)) as language,
         cast(extractions.facility_kind as LowCardinality(String)) as facility_kind,
@@ -52,6 +73,7 @@ final as (
         cast(extractions._ingested_at as DateTime64(3, 'UTC')) as _ingested_at
     from extractions
     inner join letters on extractions.letter_id = letters.request_id
+    left join attempts on extractions.letter_id = attempts.letter_id and extractions.extraction_id = attempts.extraction_id
     left join latest on extractions.letter_id = latest.letter_id and extractions.extraction_id = latest.extraction_id
 
 )

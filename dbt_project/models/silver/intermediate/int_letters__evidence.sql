@@ -8,7 +8,7 @@ with answers as (
         tuple(toDateTime64('1970-01-01 00:00:00', 3, 'UTC'), '') as geocode_rank,
         tuple(
             extraction_id, outcome, street, housenumber, postcode, city, street_score, agreement_score, sender_score,
-            position(normalizeText(text), normalizeText(street)) > 0 and street != ''
+            position(normalizeText(text), normalizeText(street)) > 0 and street != '', cast(extractor as String), cast(problem as String)
         ) as extraction,
         tuple(
             '', '', '', '', '', '', '', cast(null as Nullable(Float64)), cast(null as Nullable(Float64)),
@@ -22,7 +22,7 @@ with answers as (
         subject_id as letter_id,
         tuple(toDateTime64('1970-01-01 00:00:00', 3, 'UTC'), '') as extraction_rank,
         tuple(geocoded_at, geocode_id) as geocode_rank,
-        tuple('', '', '', '', '', '', toFloat64(0), toFloat64(0), toFloat64(0), false) as extraction,
+        tuple('', '', '', '', '', '', toFloat64(0), toFloat64(0), toFloat64(0), false, '', '') as extraction,
         tuple(
             geocode_id, extraction_id, cast(precision as String), address_id, matched_street, matched_postcode, matched_city,
             longitude, latitude, uncertainty_m, street_similarity, street_edits, city_similarity, is_postcode_equal,
@@ -59,6 +59,9 @@ parts as (
         extraction.8 as agreement_score,
         extraction.9 as sender_score,
         extraction.10 as is_street_read_in_text,
+        -- A model may say what it likes: its word counts where its own transcription, the rules or the offline reader bear it out.
+        extraction.11 = 'vision' as is_by_model,
+        extraction.12 as problem,
         -- An answer about an older reading says nothing about this one.
         geocode.1 != '' and geocode.2 = extraction_id as has_geocode,
         if(has_geocode, geocode.1, '') as geocode_id,
@@ -135,15 +138,19 @@ scored as (
         + rules['weight_sender'] * sender_score as evidence_score,
         -- The first doubt that holds is the one that is told.
         multiIf(
+            outcome = 'failed' and problem != '', 'answer_unusable',
             outcome = 'failed', 'failed',
             outcome = 'unreadable', 'unreadable',
             street = '' and postcode = '' and city = '', 'no_address',
             not has_geocode, 'waiting',
+            is_by_model and street != '' and not is_street_read_in_text, 'not_in_text',
             sender_score < rules['min_sender_score'], 'sender_unclear',
             precision = 'none', 'address_unknown',
             not is_postcode_city_agreeing, 'place_contradicts',
             precision in ('house', 'street') and not is_street_matching, 'street_uncertain',
             street != '' and (reader_score < rules['min_reader_score'] or agreement_score < rules['min_agreement']), 'reading_uncertain',
+            is_by_model and agreement_score < rules['min_witnessed']
+            and (is_postcode_equal = 0 or (street != '' and street_edits > 0)), 'unwitnessed',
             precision in ('house', 'street') and not is_margin_clear, 'ambiguous',
             ''
         ) as doubt,
@@ -184,19 +191,23 @@ final as (
         if(reason_code = '', '', concat(reason_code, ': ', transform(
             reason_code,
             [
-                'failed', 'unreadable', 'no_address', 'waiting', 'sender_unclear', 'address_unknown', 'place_contradicts',
-                'street_uncertain', 'reading_uncertain', 'ambiguous', 'house_unknown', 'street_unknown', 'town_only'
+                'answer_unusable', 'failed', 'unreadable', 'no_address', 'waiting', 'not_in_text', 'sender_unclear', 'address_unknown',
+                'place_contradicts',
+                'street_uncertain', 'reading_uncertain', 'unwitnessed', 'ambiguous', 'house_unknown', 'street_unknown', 'town_only'
             ],
             [
+                'The vision model gave no usable answer, not even after it was told what was wrong.',
                 'The letter could not be opened or read.',
                 'Nothing on the pages could be read.',
                 'No address was found in the letter.',
                 'The address has not been looked up yet.',
+                'The vision model named a street that its own transcription of the letter does not contain.',
                 'It is not clear that the address found is the sender''s.',
                 'The address register knows neither the street nor the town.',
                 'Postcode and town, as they were read, do not fit the place found.',
                 'The street read differs from the nearest one in the address register.',
                 'Several readings of the address differ, or were made with low scores.',
+                'Only the vision model read this address, and it is not spelled as the address register has it.',
                 'Two places fit the address about equally well.',
                 'The address register knows the street but not this house number.',
                 'The address register knows the town but not this street.',

@@ -26,6 +26,8 @@ final as (
         city_score,
         agreement_score,
         sender_score,
+        is_fallback,
+        problem,
         started_at,
         finished_at,
         _ingested_at
