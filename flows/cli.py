@@ -33,6 +33,8 @@ err = Console(stderr=True)
 
 DOOR = "cli"
 CHUNK = 1 << 20
+# Whoever loads does it now: after so long the file stays in the queue, and the sentence says who is at it.
+LOAD_WAIT_SECONDS = 600.0
 LETTER_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pdf"}
 
 
@@ -140,18 +142,22 @@ def _counted(path: Path, progress: Progress, task: TaskID) -> Iterator[bytes]:
 
 
 def _load_now(services: Services, upload_id: str, dataset: str, mode: str | None, progress: Progress, task: TaskID) -> LoadResult:
-    """Load what was just received, and settle its place in the queue either way."""
+    """Load what was just received, and settle its place in the queue either way; a server that loads just now is waited for, and
+    what it loaded meanwhile is not loaded again."""
+    from flows.steps.alone import alone
     from flows.steps.load import LOAD, load_upload
+    from flows.steps.run import LOADING
 
     def show(done: int, total: int) -> None:
         progress.update(task, completed=done, total=total or None)
 
-    try:
-        result = load_upload(services, upload_id=upload_id, dataset=dataset, mode=mode, now=utc_now(), progress=show)
-    except PlatformError as error:
-        services.state.work.fail(LOAD, upload_id, str(error), error.retryable, utc_now())
-        raise
-    services.state.work.done(LOAD, [upload_id])
+    with alone(services, LOADING, clock=utc_now, wait_seconds=LOAD_WAIT_SECONDS):
+        try:
+            result = load_upload(services, upload_id=upload_id, dataset=dataset, mode=mode, now=utc_now(), progress=show)
+        except PlatformError as error:
+            services.state.work.fail(LOAD, upload_id, str(error), error.retryable, utc_now())
+            raise
+        services.state.work.done(LOAD, [upload_id])
     return result
 
 
@@ -371,6 +377,17 @@ def warehouse(
             raise ConfigurationError(f"ClickHouse answers already, at {where}: there is nothing to serve here.")
         out.print(f"ClickHouse's HTTP interface  {door.url}\n(user and token are in {door.owner_file}; Ctrl-C stops)", soft_wrap=True)
         wait_for_the_user(door.thread)
+
+
+@app.command()
+def flows(ctx: typer.Context) -> None:
+    """Serve the Prefect flows, until Ctrl-C: letters, datasets, models, gis, maintenance, each when it is due."""
+    from services.orchestrator.environment import prepare_environment
+
+    prepare_environment(ctx.obj)
+    from flows.deployments import serve_all  # imports Prefect, which reads the environment then
+
+    serve_all(ctx.obj)
 
 
 @app.command()

@@ -45,9 +45,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         migrate(warehouse)
         state = State.open(settings)
         stack.callback(state.close)
-        if warehouse.is_embedded:
-            # The directory is ours alone, so that whoever held a claim is dead.
-            state.work.release_leases()
+        state.work.release_dead()
         objects = _open_objects(settings)
         contracts = load_contracts()
         extractor = _open_extractor(settings, objects, state)

@@ -32,11 +32,12 @@ logger = logging.getLogger(__name__)
 
 LOAD = "load"
 MODES = ("replace", "append", "upsert")
-# Longer than any load may take: a load claimed by a process that died on a server is free again after it (embedded: at once).
+# Longer than any load may take; whoever is alone at loading frees the claims of the dead before.
 LEASE_SECONDS = 6 * 3600
 # Of a load that fails as a whole nothing is visible: so many rejected rows show what is wrong with the file.
 REJECTED_ROWS_KEPT = 1000
-# In one process loads run one after the other: each uses all cores, and takes what it finds started for left by a killed process.
+# Loads run one after the other, across processes by the lock of `run.LOADING`: each uses all cores, and takes what it finds started
+# for left by a killed process.
 _one_at_a_time = threading.Lock()
 
 
@@ -116,7 +117,7 @@ def _load_alone(services: Services, upload_id: str, dataset: str, mode: str | No
     landing = Landing(services.warehouse, contract)
     landing.ensure_table()
     attempts = loads.of_dataset(services.warehouse, dataset)
-    _bury_dead(services, landing, attempts, upload_id, now)
+    _bury_dead(services, landing, attempts, now)
     counting = loads.effective(attempts)
     if before := _loaded_before(counting, upload_id, mode, contract):
         return _result(before, (), was_loaded_before=True)
@@ -176,11 +177,10 @@ def _loaded_before(counting: Sequence[Load], upload_id: str, mode: str, contract
     return next((load for load in candidates if (load.upload_id, load.mode, load.contract_version) == same), None)
 
 
-def _bury_dead(services: Services, landing: Landing, attempts: Sequence[Load], upload_id: str, now: datetime) -> None:
-    """Remove what killed attempts left: those at this upload; in this process's own warehouse all, since loads run one by one."""
+def _bury_dead(services: Services, landing: Landing, attempts: Sequence[Load], now: datetime) -> None:
+    """Remove what killed attempts left: whoever loads is alone at it."""
     for load in attempts:
-        is_old = (now - load.started_at).total_seconds() > LEASE_SECONDS
-        if load.state == "started" and (load.upload_id == upload_id or services.warehouse.is_embedded or is_old):
+        if load.state == "started":
             landing.delete(load.load_id)
             buried = replace(load, state="failed", message="The process was stopped while loading.", finished_at=now)
             loads.record(services.warehouse, buried)

@@ -16,6 +16,7 @@ from services.errors import ContractError, NotFoundError, ObjectStoreError, Ware
 from services.intake.receipts import RegisterResult
 from services.intake.rows import BronzeRow, FollowUp, Registration, by_table, registration_of
 from services.object_store.base import Manifest, ObjectStore
+from services.state.locks import this_process
 from services.state.state import State
 from services.state.work import WorkItem
 from services.warehouse.client import Warehouse
@@ -45,7 +46,7 @@ class Registrar:
         objects: ObjectStore,
         state: State,
         warehouse: Warehouse,
-        new_owner: Callable[[], str] = lambda: f"registrar {uuid.uuid4().hex}",
+        new_owner: Callable[[], str] = lambda: f"{this_process()} {uuid.uuid4().hex}",
     ) -> None:
         self._objects, self._state, self._warehouse = objects, state, warehouse
         self._new_owner = new_owner

@@ -34,8 +34,11 @@ def this_process() -> str:
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the owner is a process of this machine that is no more; others cannot be known to be dead."""
-    named = re.fullmatch(r"process (\d+) on (.+)", owner)
+    """Whether the owner is a process of this machine that is no more; others cannot be known to be dead.
+
+    After the words of `this_process` an owner may say more, as which of its threads it is.
+    """
+    named = re.fullmatch(r"process (\d+) on (\S+)( .*)?", owner)
     if named is None or named[2] != socket.gethostname():
         return False
     try:
@@ -109,6 +112,12 @@ class Locks:
         with self._database.reading() as connection:
             rows = connection.execute(select(locks.c.name, locks.c.owner).where(locks.c.lease_until >= now)).all()
         return {str(row.name): str(row.owner) for row in rows if not is_gone(row.owner)}
+
+    def abandoned(self, now: datetime) -> set[str]:
+        """Names of the locks whose holder died: the lease is over, or the process is gone."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(locks.c.name, locks.c.owner, locks.c.lease_until)).all()
+        return {str(row.name) for row in rows if row.lease_until < now or is_gone(row.owner)}
 
     def forget(self, before: datetime) -> int:
         """Delete leases that ended before that moment, which their dead holders left; returns how many."""

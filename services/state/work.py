@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, update
 
 from services.state.database import Database
+from services.state.locks import is_gone
 from services.state.rounds import add_round, is_repeated, start_next_round, waiting_rounds
 from services.state.tables import work
 
@@ -181,6 +182,14 @@ class WorkQueue:
         if kinds is not None:
             is_claimed = and_(is_claimed, work.c.kind.in_(kinds))
         return self._change_all(is_claimed, {"state": "pending", "owner": "", "lease_until": None})
+
+    def release_dead(self) -> int:
+        """Make pending what processes of this machine claimed that are no more (see `locks.is_gone`); returns how many items."""
+        statement = select(work.c.owner).where(work.c.state == "claimed").distinct()
+        with self._database.reading() as connection:
+            dead = [owner for owner in connection.execute(statement).scalars() if is_gone(owner)]
+        is_left = and_(work.c.state == "claimed", work.c.owner.in_(dead))
+        return self._change_all(is_left, {"state": "pending", "owner": "", "lease_until": None}) if dead else 0
 
     def get(self, kind: str, key: str) -> WorkItem | None:
         """One item, or None."""

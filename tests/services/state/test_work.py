@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from services.settings import Settings
+from services.state.locks import this_process
 from services.state.state import State
 from services.state.work import WorkQueue
 
@@ -245,6 +247,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from services.settings import Settings
+from services.state.locks import this_process
 from services.state.state import State
 
 state = State.open(Settings(_env_file=None, data_dir=Path(sys.argv[1]), state={"url": sys.argv[3]}))
@@ -300,3 +303,20 @@ def test_claims_do_not_slow_down_with_what_is_done(sqlite_state: State, now: dat
     for _ in range(20):
         assert len(claim(sqlite_state.work, now + timedelta(seconds=1), limit=1)) == 1
     assert time.perf_counter() - started < 1.0
+
+
+def test_what_a_dead_process_claimed_is_free_and_nothing_else(queue: WorkQueue, now: datetime) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    owners = {
+        "a": this_process().replace(f"process {os.getpid()} ", f"process {dead.pid} ") + " registrar 1",
+        "b": f"{this_process()} registrar 2",
+        "c": "process 1 on another-machine",
+        "d": "somebody",
+    }
+    queue.add("load", owners, now=now)
+    for key, owner in owners.items():
+        queue.claim("load", keys=[key], limit=1, owner=owner, lease_seconds=60, now=now)
+    assert queue.release_dead() == 1
+    assert [item.key for item in queue.claim("load", limit=9, owner="next", lease_seconds=60, now=now)] == ["a"]
+    assert queue.release_dead() == 0
