@@ -78,7 +78,7 @@ class VisionExtractor:
         stop = Event()
         count = min(self._settings.concurrency, len(letters))
         # Daemons: the end of the process does not wait for a slow server either.
-        threads = [Thread(target=copy_context().run, args=(self._work, todo, done, stop), daemon=True) for _ in range(count)]
+        threads = [Thread(target=copy_context().run, args=(self._work, todo, done, stop), name="vision", daemon=True) for _ in range(count)]
         first = Thread(target=copy_context().run, args=(self._look, letters, todo, done, stop, count), daemon=True)
         for thread in (first, *threads):
             thread.start()
@@ -99,8 +99,9 @@ class VisionExtractor:
         return 0 if self._breaker.state == "open" else 1
 
     def close(self) -> None:
-        """End the offline reader's processes and all connections that are idle."""
+        """End the offline reader's processes and all connections."""
         self._offline.close()
+        self._client.close()
 
     def _look(
         self,

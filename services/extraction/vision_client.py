@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from threading import Lock
 from urllib.parse import urlsplit
 
 import httpx2
@@ -22,7 +23,6 @@ from services.tracing import RUN_ID_HEADER, current_run_id
 
 # Six dense pages of handwriting are about 5,000 tokens.
 MAX_OUTPUT_TOKENS = 6000
-_CONNECT_SECONDS = 10.0
 _MAX_ERROR_CHARS = 2000
 _PASSING = frozenset({"rate_limited", "server_error", "timeout", "disconnected"})
 
@@ -57,17 +57,15 @@ class VisionClient:
 
     def __init__(self, settings: VisionSettings) -> None:
         self.server = server_url(settings.url)
-        self._model = settings.model
-        timeout = httpx2.Timeout(settings.timeout_seconds, connect=min(_CONNECT_SECONDS, settings.timeout_seconds))
-        limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
-        self._http = httpx2.Client(timeout=timeout, limits=limits)
-        key = settings.api_key.get_secret_value()
-        self._mistral = Mistral(api_key=key, server_url=self.server, client=self._http)
+        self._settings, self._model = settings, settings.model
+        self._lock = Lock()
+        self._http: httpx2.Client | None = None
+        self._mistral: Mistral | None = None
 
     def ask(self, messages: Sequence[Message]) -> Reply:
         """The model's reply; VisionFaultError when none came."""
         try:
-            answer = self._mistral.chat.complete(
+            answer = self._opened().chat.complete(
                 model=self._model,
                 messages=list(messages),  # type: ignore[arg-type]  # typed dictionaries of the client's own
                 response_format=response_format(),  # type: ignore[arg-type]
@@ -88,8 +86,25 @@ class VisionClient:
         return _reply(answer)
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """Close the connections; the next question opens new ones."""
+        with self._lock:
+            if self._http is not None:
+                self._http.close()
+            self._http = self._mistral = None
+
+    def _opened(self) -> Mistral:
+        with self._lock:
+            if self._mistral is None:
+                count = self._settings.concurrency
+                self._http = httpx2.Client(limits=httpx2.Limits(max_connections=count, max_keepalive_connections=count))
+                self._mistral = Mistral(
+                    api_key=self._settings.api_key.get_secret_value(),
+                    server_url=self.server,
+                    client=self._http,
+                    # Its own default of five minutes would win over a timeout of the HTTP client.
+                    timeout_ms=int(self._settings.timeout_seconds * 1000),
+                )
+            return self._mistral
 
     def _fault(self, error: MistralError) -> VisionFaultError:
         """The fault of an HTTP status, with the sentence for who runs this; the server's own words may repeat the letter."""
