@@ -36,7 +36,7 @@ class ObjectStoreSettings(BaseModel):
         default="", description="As this process reaches it: http://rustfs:9000, or https://s3.eu-west-3.amazonaws.com."
     )
     public_url: str = Field(
-        default="", description="As a browser reaches it; presigned URLs are signed for this host. Empty: endpoint_url."
+        default="", description="A host of its own as browsers reach it: presigned URLs are signed for it. Empty: the API passes files on."
     )
     region: str = "us-east-1"
     addressing_style: Literal["path", "virtual"] = Field(default="path", description="path for RustFS, virtual for AWS.")

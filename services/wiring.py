@@ -16,6 +16,7 @@ from services.geocoding.register import RegisterGeocoder
 from services.intake.intake import Intake
 from services.object_store.base import ObjectStore
 from services.object_store.local import LocalObjectStore
+from services.object_store.metered import MeteredObjectStore
 from services.settings import Settings
 from services.state.state import State
 from services.warehouse.client import Warehouse
@@ -87,5 +88,5 @@ def _open_objects(settings: Settings) -> ObjectStore:
     if settings.object_store.endpoint_url:
         from services.object_store.s3 import S3ObjectStore  # boto3 is installed with the stack only
 
-        return S3ObjectStore(settings.object_store)
-    return LocalObjectStore(settings.data_dir / "objects")
+        return MeteredObjectStore(S3ObjectStore(settings.object_store))
+    return MeteredObjectStore(LocalObjectStore(settings.data_dir / "objects"))

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -73,6 +74,10 @@ class ObjectStore(Protocol):
         """A file for tools that want one, to be read only while inside; NotFoundError when there is no object."""
         ...
 
+    def public_url(self, key: str, file_name: str, media_type: str) -> str | None:
+        """Where a browser may fetch the object itself, as a file of this name, within the next minutes; None: nowhere."""
+        return None
+
     def read(self, key: str) -> bytes:
         """Read a small object at once."""
         with self.open(key) as stream:
@@ -99,6 +104,12 @@ def checked_key(key: str) -> str:
     if not _KEY.fullmatch(key) or len(key) > 512:
         raise ObjectStoreError(f"{key!r} is no object key: use letters, digits, '.', '_', '-' in segments separated by '/'.")
     return key
+
+
+def attachment(file_name: str) -> str:
+    """Content-Disposition that saves a file under this name (RFC 6266), whatever letters are in it."""
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", file_name) or "file"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name or plain, safe='')}"
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:

@@ -8,59 +8,41 @@ import io
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from services.errors import ConfigurationError, NotFoundError, ObjectStoreError
-from services.object_store.base import CHUNK_BYTES, ObjectStore, checked_key, file_chunks
+from services.errors import NotFoundError, ObjectStoreError
+from services.object_store.base import CHUNK_BYTES, ObjectStore, attachment, checked_key, file_chunks
+from services.object_store.s3_client import BotoCoreError, ClientError, open_client, s3_errors, status_of
 from services.settings import ObjectStoreSettings
-
-try:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-except ModuleNotFoundError as cause:
-    raise ConfigurationError(
-        "An S3 object store is configured but boto3 is not installed: pip install cartulary[stack], or leave "
-        "CARTULARY_OBJECT_STORE__ENDPOINT_URL empty to keep objects in the data directory."
-    ) from cause
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CreateBucketConfigurationTypeDef, GetObjectRequestTypeDef
 
 # S3 allows 10,000 parts: 16 MB parts end at 160 GB, eight times the largest file that intake lets in.
 PART_BYTES = 16 << 20
 READ_ATTEMPTS = 4
+DEFAULT_REGION = "us-east-1"
+PUBLIC_SECONDS = 300
+# No put takes so long: 20 GB within a day is 2 Mbit/s.
+LEFT_AFTER = timedelta(days=1)
 
 
 class S3ObjectStore(ObjectStore):
     """An ObjectStore in one bucket, which is made when it is first written to; safe for any number of threads."""
 
-    def __init__(self, settings: ObjectStoreSettings) -> None:
-        self._bucket = settings.bucket
+    def __init__(self, settings: ObjectStoreSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._bucket, self._region = settings.bucket, settings.region
+        self._clock = clock
         self._bucket_lock = threading.Lock()
         self._has_bucket = False
-        self._client: S3Client = boto3.session.Session().client(
-            "s3",
-            endpoint_url=settings.endpoint_url,
-            region_name=settings.region,
-            aws_access_key_id=settings.access_key,
-            aws_secret_access_key=settings.secret_key.get_secret_value(),
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                connect_timeout=5,
-                read_timeout=settings.timeout_seconds,
-                retries={"mode": "standard", "total_max_attempts": 4},
-                max_pool_connections=32,
-                # Every part carries its MD5, which all servers check; the newer trailing checksums many do not know.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        self._client = open_client(settings, settings.endpoint_url)
+        # Signing asks nobody: this client never connects.
+        self._public = open_client(settings, settings.public_url) if settings.public_url else None
 
     def put(self, key: str, chunks: Iterable[bytes], media_type: str) -> int:
         """Store all chunks under the key, in several parts when they are many; nothing is visible before the last."""
@@ -71,7 +53,7 @@ class S3ObjectStore(ObjectStore):
         second = next(parts, None)
         if second is not None:
             return self._put_parts(key, _chained(first, second, parts), media_type)
-        with _errors(f"write {key}"):
+        with s3_errors(f"write {key}"):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=first, ContentType=media_type, ContentMD5=_md5(first))
         return len(first)
 
@@ -99,7 +81,7 @@ class S3ObjectStore(ObjectStore):
     def size(self, key: str) -> int:
         """Bytes of an object; NotFoundError when there is none."""
         checked_key(key)
-        with _errors(f"look for {key}"):
+        with s3_errors(f"look for {key}"):
             return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -107,7 +89,7 @@ class S3ObjectStore(ObjectStore):
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
         while True:
             try:
-                with _errors(f"list {prefix}"):
+                with s3_errors(f"list {prefix}"):
                     page = next(pages, None)
             except NotFoundError:  # nothing was ever written: the bucket is not there yet
                 return
@@ -119,7 +101,7 @@ class S3ObjectStore(ObjectStore):
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
         checked_key(key)
-        with suppress(NotFoundError), _errors(f"delete {key}"):
+        with suppress(NotFoundError), s3_errors(f"delete {key}"):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     @contextmanager
@@ -131,20 +113,33 @@ class S3ObjectStore(ObjectStore):
                 shutil.copyfileobj(stream, copy, CHUNK_BYTES)
             yield path
 
+    def public_url(self, key: str, file_name: str, media_type: str) -> str | None:
+        """A URL signed (SigV4) for the public host, for five minutes; None when no public host is set."""
+        if self._public is None:
+            return None
+        wanted: GetObjectRequestTypeDef = {
+            "Bucket": self._bucket,
+            "Key": checked_key(key),
+            # Signed with the rest: nobody can have a browser show a letter's file as a page of this host.
+            "ResponseContentDisposition": attachment(file_name),
+            "ResponseContentType": media_type,
+        }
+        return self._public.generate_presigned_url("get_object", Params=dict(wanted), ExpiresIn=PUBLIC_SECONDS)
+
     def _put_parts(self, key: str, parts: Iterable[bytes], media_type: str) -> int:
-        with _errors(f"write {key}"):
+        with s3_errors(f"write {key}"):
             upload_id = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=media_type)["UploadId"]
         done: list[CompletedPartTypeDef] = []
         count = 0
         try:
             for number, part in enumerate(parts, start=1):
-                with _errors(f"write part {number} of {key}"):
+                with s3_errors(f"write part {number} of {key}"):
                     answer = self._client.upload_part(
                         Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=part, ContentMD5=_md5(part)
                     )
                 done.append({"ETag": answer["ETag"], "PartNumber": number})
                 count += len(part)
-            with _errors(f"complete {key}"):
+            with s3_errors(f"complete {key}"):
                 self._client.complete_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": done})
         except BaseException:
             with suppress(ClientError, BotoCoreError):  # the first error is the one to tell
@@ -157,15 +152,31 @@ class S3ObjectStore(ObjectStore):
         with self._bucket_lock:
             if self._has_bucket:
                 return
-            with _errors(f"open the bucket {self._bucket}"):
+            with s3_errors(f"open the bucket {self._bucket}"):
                 try:
                     self._client.head_bucket(Bucket=self._bucket)
                 except ClientError as error:
-                    if _status(error) != 404:
+                    if status_of(error) != 404:
                         raise
-                    with suppress(self._client.exceptions.BucketAlreadyOwnedByYou, self._client.exceptions.BucketAlreadyExists):
-                        self._client.create_bucket(Bucket=self._bucket)
+                    self._create_bucket()
+            self._abort_left_uploads()
             self._has_bucket = True
+
+    def _create_bucket(self) -> None:
+        with suppress(self._client.exceptions.BucketAlreadyOwnedByYou, self._client.exceptions.BucketAlreadyExists):
+            if self._region == DEFAULT_REGION:  # where AWS takes no name of a region, and elsewhere asks for one
+                self._client.create_bucket(Bucket=self._bucket)
+            else:
+                where: CreateBucketConfigurationTypeDef = {"LocationConstraint": cast("Any", self._region)}
+                self._client.create_bucket(Bucket=self._bucket, CreateBucketConfiguration=where)
+
+    def _abort_left_uploads(self) -> None:
+        """Free the parts that processes killed in the middle of a put left behind; a key that may not do so leaves them."""
+        with suppress(ClientError, BotoCoreError):
+            for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket):
+                for upload in page.get("Uploads", []):
+                    if upload["Initiated"] < self._clock() - LEFT_AFTER:
+                        self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
 class _ResumedBody(io.RawIOBase):
@@ -182,7 +193,7 @@ class _ResumedBody(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
-                with _errors(f"read {self._key}"):
+                with s3_errors(f"read {self._key}"):
                     chunk = self._body.read(len(buffer))
                 break
             except ObjectStoreError as error:
@@ -194,37 +205,21 @@ class _ResumedBody(io.RawIOBase):
         self._position += len(chunk)
         return len(chunk)
 
+    def tell(self) -> int:
+        return self._position
+
     def close(self) -> None:
         if not self.closed and hasattr(self, "_body"):
             self._body.close()
         super().close()
 
     def _connect(self) -> None:
-        with _errors(f"read {self._key}"):
+        with s3_errors(f"read {self._key}"):
             if self._position:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._key, Range=f"bytes={self._position}-")
             else:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._key)
         self._body = answer["Body"]
-
-
-@contextmanager
-def _errors(doing: str) -> Iterator[None]:
-    """Turn boto3's errors into ours; what the server answered with 4xx will not succeed when asked again."""
-    try:
-        yield
-    except ClientError as cause:
-        status = _status(cause)
-        if status == 404:
-            raise NotFoundError(f"Could not {doing}: there is no such object in the store.") from cause
-        retryable = status >= 500 or status in (408, 429)
-        raise ObjectStoreError(f"The object store refused to {doing}: {cause}", retryable=retryable) from cause
-    except BotoCoreError as cause:
-        raise ObjectStoreError(f"The object store did not answer when asked to {doing}: {cause}", retryable=True) from cause
-
-
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:

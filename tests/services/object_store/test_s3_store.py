@@ -125,5 +125,6 @@ def test_the_secret_is_in_no_representation(s3_settings: ObjectStoreSettings) ->
 def test_s3_without_boto3_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     monkeypatch.delitem(sys.modules, "services.object_store.s3")
+    monkeypatch.delitem(sys.modules, "services.object_store.s3_client")
     with pytest.raises(ConfigurationError, match=r"pip install cartulary\[stack\]"):
         importlib.import_module("services.object_store.s3")
