@@ -46,6 +46,6 @@ def use_server(settings: WarehouseSettings) -> None:
             "DBT_CARTULARY_PORT": str(settings.port),
             "DBT_CARTULARY_USER": settings.username,
             "DBT_ENV_SECRET_CARTULARY_PASSWORD": settings.password.get_secret_value(),
-            "DBT_CARTULARY_SECURE": str(settings.secure).lower(),
+            "DBT_CARTULARY_SECURE": str(settings.secure),
         }
     )
