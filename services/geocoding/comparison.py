@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
@@ -41,30 +41,29 @@ class Comparison:
     def match(self, findings: Sequence[Finding]) -> list[Match | None]:
         """One match for each finding; None where it contradicts its address: neither postcode nor town agree, another street,
         another house number. Raises WarehouseError."""
-        measured: dict[int, Mapping[str, Any]] = {}
-        rows = list(_rows(findings))
-        for start in range(0, len(rows), BATCH):
-            columns = zip(*rows[start : start + BATCH], strict=True)
-            for row in self._warehouse.query(self._sql, dict(zip(COLUMNS, map(list, columns), strict=True))):
-                # Names of one place may be cut apart by the batches.
-                best = measured.get(row["found_id"])
-                if best is None or row["city_similarity"] > best["city_similarity"]:
-                    measured[row["found_id"]] = row
-        return [_match(finding, measured[number]) for number, finding in enumerate(findings)]
+        asked = [(number, finding, town) for number, finding in enumerate(findings) for town in finding.place.towns]
+        best: dict[int, Mapping[str, Any]] = {}
+        for start in range(0, len(asked), BATCH):
+            part = asked[start : start + BATCH]
+            columns = zip(*(_row(finding, town) for _, finding, town in part), strict=True)
+            rows = self._warehouse.query(self._sql, dict(zip(COLUMNS, map(list, columns), strict=True)))
+            for (number, _, town), row in zip(part, rows, strict=True):
+                # Of equally good names the first, which is the larger town's.
+                if number not in best or row["city_similarity"] > best[number]["city_similarity"]:
+                    best[number] = {**row, "city": town}
+        return [_match(finding, best[number]) for number, finding in enumerate(findings)]
 
 
 COLUMNS = (
-    *("found_ids", "asked_streets", "asked_housenumbers", "asked_postcodes", "asked_cities"),
+    *("asked_streets", "asked_housenumbers", "asked_postcodes", "asked_cities"),
     *("streets", "housenumbers", "postcodes", "cities"),
 )
 
 
-def _rows(findings: Iterable[Finding]) -> Iterator[tuple[int | str, ...]]:
-    """One row for each name of the town."""
-    for number, (address, place) in enumerate((finding.address, finding.place) for finding in findings):
-        asked = (number, address.street, address.housenumber, address.postcode, address.city)
-        for town in place.towns:
-            yield (*asked, place.street, place.address.get("house_number", ""), place.postcode, town)
+def _row(finding: Finding, town: str) -> tuple[str, ...]:
+    address, place = finding.address, finding.place
+    asked = (address.street, address.housenumber, address.postcode, address.city)
+    return (*asked, place.street, place.address.get("house_number", ""), place.postcode, town)
 
 
 def _match(finding: Finding, row: Mapping[str, Any]) -> Match | None:

@@ -1,8 +1,8 @@
--- How well each place found fits the address asked for; of the names that its town goes by, the one that fits best.
+-- How well each place found fits the address asked for, in the order of the arrays.
 with
 found as (
     select
-        row.1 as found_id,
+        row.1 as row_number,
         normalizeStreet(row.2) as asked_street,
         normalizeStreetAccented(row.2) as asked_accented,
         normalizeHousenumber(row.3) as asked_housenumber,
@@ -12,24 +12,21 @@ found as (
         normalizeStreetAccented(row.6) as accented_key,
         normalizeHousenumber(row.7) as housenumber_key,
         normalizePostcode(row.8) as postcode_key,
-        row.9 as city,
         normalizeCity(row.9) as city_key
     from (
         select arrayJoin(arrayZip(
-            {found_ids:Array(UInt32)}, {asked_streets:Array(String)}, {asked_housenumbers:Array(String)}, {asked_postcodes:Array(String)},
-            {asked_cities:Array(String)}, {streets:Array(String)}, {housenumbers:Array(String)}, {postcodes:Array(String)},
-            {cities:Array(String)}
+            range(length({streets:Array(String)})), {asked_streets:Array(String)}, {asked_housenumbers:Array(String)},
+            {asked_postcodes:Array(String)}, {asked_cities:Array(String)}, {streets:Array(String)}, {housenumbers:Array(String)},
+            {postcodes:Array(String)}, {cities:Array(String)}
         )) as row
     )
 )
 
 select
-    found_id,
     street_key,
     accented_key,
     postcode_key,
     city_key,
-    city,
     streetEdits(asked_street, foldUmlauts(asked_street), street_key, foldUmlauts(street_key)) as street_edits,
     if(
         asked_street = '' or street_key = '', 0.0,
@@ -46,5 +43,4 @@ select
         asked_postcode != '' and postcode_key != '', has_cities, postcodeSimilarity(asked_postcode, postcode_key), name_similarity
     ) as place_similarity
 from found
-order by found_id asc, city_similarity desc, city_key asc
-limit 1 by found_id
+order by row_number

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from jinja2 import Template
 
 from services.extraction.base import Extraction
 from services.geocoding.base import Address
 from services.geocoding.register import RegisterGeocoder
-from services.settings import DBT_PROJECT_DIR
 from services.warehouse.client import Warehouse
-from tests.services.geocoding.register_data import drop_register, load_register, small_register, street
+from tests.services.geocoding.register_data import load_register, small_register, street
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 READ: dict[str, Any] = {
@@ -31,25 +27,6 @@ READ: dict[str, Any] = {
     "agreement_score": 1.0,
     "sender_score": 1.0,
 }
-
-
-@pytest.fixture
-def evidence(clean_warehouse: Warehouse) -> Iterator[Warehouse]:
-    warehouse = clean_warehouse
-    load_register(warehouse, small_register())
-    with (DBT_PROJECT_DIR / "seeds/evidence_rules.csv").open(encoding="utf-8") as seed:
-        rules = [{"rule": row["rule"], "value": float(row["value"])} for row in csv.DictReader(seed)]
-    warehouse.command(
-        "create or replace table silver.evidence_rules (rule LowCardinality(String), value Float64) engine = MergeTree order by rule"
-    )
-    warehouse.insert("silver.evidence_rules", rules)
-    model = Template((DBT_PROJECT_DIR / "models/silver/intermediate/int_letters__evidence.sql").read_text("utf-8"))
-    sql = model.render(config=lambda **_: "", source=lambda _, table: f"bronze.{table}", ref=lambda name: f"silver.{name}")
-    warehouse.command(f"create or replace view silver.int_letters__evidence as {sql}")
-    yield warehouse
-    warehouse.command("drop view if exists silver.int_letters__evidence")
-    warehouse.command("drop table if exists silver.evidence_rules")
-    drop_register(warehouse)
 
 
 def write(warehouse: Warehouse, letter_id: str, extraction: Extraction, at: datetime = NOW, *, geocode: bool = True) -> None:
