@@ -27,7 +27,7 @@ OTHER = "other"
 # Labels with a closed set of values; anything else is counted as `other`, so that no input can make new series.
 ALLOWED: Mapping[str, frozenset[str]] = {
     "method": frozenset({"GET", "HEAD", "POST", "OPTIONS"}),
-    "step": frozenset({"load", "extract", "geocode", "transform", "publish", "register", "requeue", "reprocess"}),
+    "step": frozenset({"load", "extract", "geocode", "transform", "publish", "register", "requeue", "reprocess", "clean_up"}),
     "state": frozenset({"done", "failed", "pending", "claimed", "stored", "refused"}),
     "kind": frozenset({"letter", "dataset", "submission", "correction", "register", "load", "extract", "geocode", "retake"}),
     "count": frozenset(

@@ -26,8 +26,8 @@ LETTERS_PER_BUILD = 500
 # Time between two rounds of placing, as a multiple of what the last one took.
 PLACING_PAUSE = 4
 # What one process does at a time, and the work whose claims are therefore of dead processes when another one begins with it.
-LOADING, READING = "loading of files", "reading of letters"
-CLAIMS = {LOADING: (LOAD,), READING: ("extract", "geocode", REQUEUE)}
+LOADING, READING, MIRRORING = "loading of files", "reading of letters", "map mirror"
+CLAIMS = {LOADING: (LOAD,), READING: ("extract", "geocode", REQUEUE), MIRRORING: ()}
 # A dead holder's lease has ended by then; who is alive does what we would do.
 WAIT_SECONDS = LEASE_SECONDS + 5
 Progress = Callable[[str, int], None]
@@ -53,7 +53,8 @@ class _Run:
         total = self.counts.setdefault(name, {})
         for key, value in result.counts.items():
             total[key] = total.get(key, 0) + value
-        self.progress(name, sum(result.counts.values()))
+        # Letters were told one by one.
+        self.progress(name, 0 if name == "extract" else sum(result.counts.values()))
         return result
 
     def alone(self, what: str, action: Callable[[Callable[[], bool]], None]) -> None:
@@ -68,12 +69,24 @@ class _Run:
     def build_if_needed(self) -> None:
         """Build what changed. A red build does not stop the reading: letters are placed by the register that is there, and the
         reason is raised at the end of the run."""
-        if self.red_build or self.is_stopping() or not needs_build(self.services):
-            return
+        if not (self.red_build or self.is_stopping()) and needs_build(self.services):
+            self.build()
+
+    def build(self, *, full_refresh: bool = False) -> None:
+        """Build what changed, or everything."""
         try:
-            self.step("transform", lambda: transform(self.services, now=self.clock()))
+            self.step("transform", lambda: transform(self.services, full_refresh=full_refresh, now=self.clock()))
         except PublishError as error:
             self.red_build = error
+
+    def mirror(self, *, is_forced: bool = False) -> None:
+        """Hand gold to the map mirror: after a build, and with a mirror always, since an outage may have kept an earlier build from it."""
+        if is_forced or self.counts.get("transform") or self.services.settings.postgis.url.get_secret_value():
+            self.alone(MIRRORING, lambda _: self.publish(is_forced))
+
+    def publish(self, is_forced: bool) -> None:
+        """Bring the map mirror up to gold."""
+        self.step("publish", lambda: publish(self.services, now=self.clock(), is_forced=is_forced))
 
     def take_in(self) -> None:
         """Register what was accepted while the warehouse was away, and load data files."""
@@ -167,9 +180,29 @@ def load_datasets(services: Services, *, clock: Clock, progress: Progress = _sil
     return _run(_Run(services, clock, progress, _never), work)
 
 
-def build_models(services: Services, *, clock: Clock, progress: Progress = _silent) -> RunResult:
-    """Of all outstanding work only the build of what changed."""
-    return _run(_Run(services, clock, progress, _never), _Run.build_if_needed)
+def build_models(services: Services, *, clock: Clock, progress: Progress = _silent, full_refresh: bool = False) -> RunResult:
+    """Of all outstanding work only the build of what changed; all of it anew, changed or not, with `full_refresh`."""
+
+    def work(run: _Run) -> None:
+        if full_refresh:
+            run.build(full_refresh=True)
+        else:
+            run.build_if_needed()
+
+    return _run(_Run(services, clock, progress, _never), work)
+
+
+def sync_map(services: Services, *, clock: Clock, progress: Progress = _silent) -> RunResult:
+    """Of all outstanding work only the map mirror: every layer is compared with gold, although nothing seems to have changed."""
+    return _run(_Run(services, clock, progress, _never), lambda run: run.mirror(is_forced=True))
+
+
+def run_step(services: Services, name: str, action: Callable[[], StepResult], *, clock: Clock) -> RunResult:
+    """A run of one step that has no place in the order of the work."""
+    run = _Run(services, clock, _silent, _never)
+    with run_scope(run.run_id):
+        run.step(name, action)
+    return RunResult(run.run_id, run.counts)
 
 
 def _run(run: _Run, work: Callable[[_Run], None]) -> RunResult:
@@ -177,7 +210,6 @@ def _run(run: _Run, work: Callable[[_Run], None]) -> RunResult:
         work(run)
         if run.red_build:
             raise run.red_build
-        # With a mirror always: an outage may have kept an earlier build from it.
-        if run.counts.get("transform") or run.services.settings.postgis.url.get_secret_value():
-            run.step("publish", lambda: publish(run.services, now=run.clock()))
+        if "publish" not in run.counts:
+            run.mirror()
         return RunResult(run.run_id, run.counts)

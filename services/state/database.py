@@ -52,6 +52,19 @@ class Database:
         """An INSERT that knows ON CONFLICT, which both dialects spell alike but SQLAlchemy keeps apart."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
+    def vacuum(self) -> None:
+        """Give the space of deleted rows free, and tell the planner how many there are now; others go on meanwhile or wait for seconds."""
+        with METRICS.call("state", "write"), _errors("vacuum the state database"), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("commit")  # what every connection begins with, and no VACUUM may stand in
+                connection.exec_driver_sql("vacuum")
+                return
+            vacuuming = connection.execution_options(isolation_level="AUTOCOMMIT")
+            vacuuming.exec_driver_sql("set statement_timeout = 0")
+            vacuuming.exec_driver_sql("vacuum (analyze)")
+            # With its limits gone the connection is not for others.
+            vacuuming.invalidate()
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self.engine.connect() as connection:

@@ -55,6 +55,11 @@ class Sessions:
         with self._database.writing() as connection:
             connection.execute(delete(sessions).where(sessions.c.session_hash == _hash(session_id)))
 
+    def forget_expired(self, now: datetime) -> int:
+        """Delete sessions and tokens that are over; returns how many."""
+        with self._database.writing() as connection:
+            return len(connection.execute(delete(sessions).where(sessions.c.expires_at < now).returning(sessions.c.token_hash)).all())
+
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()

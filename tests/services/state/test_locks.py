@@ -117,6 +117,7 @@ def test_a_process_of_this_machine_that_is_gone_holds_nothing_up(state: State) -
     owner = this_process().replace(f"process {os.getpid()} ", f"process {dead.pid} ")
     state.locks._take("build", "token", owner, 3600, clock())
     assert state.locks.holders(clock()) == {}
+    assert state.locks.abandoned(clock()) == {"build"}
     with state.locks.hold("build", owner=this_process(), lease_seconds=30, wait_seconds=0, clock=clock):
         assert state.locks.holders(clock()) == {"build": this_process()}
 
