@@ -10,6 +10,7 @@ from psycopg import sql
 from sqlalchemy import Table
 
 from gis.mirror import Connection, open_mirror
+from gis.schema import identifier, is_there
 from gis.tables import GEOMETRY
 from services.errors import ConfigurationError, PublishError
 from services.settings import DBT_PROJECT_DIR, PostgisSettings
@@ -42,7 +43,7 @@ def read_contents(settings: PostgisSettings, tables: Iterable[Table]) -> Content
     tables = list(tables)
     with open_mirror(settings) as connection:
         for table in tables:
-            if not _is_there(connection, table):
+            if not is_there(connection, table):
                 raise PublishError(f"The map mirror has no {table.fullname} yet: `cartulary run` makes it.")
         extents = {table.name: _extent(connection, table) for table in tables}
         used = {kind for table in tables if KIND in table.columns for kind in _kinds(connection, table)}
@@ -66,23 +67,14 @@ def seed_kinds() -> Mapping[str, str]:
         return {row[KIND]: row["label"] for row in csv.DictReader(file)}
 
 
-def _identifier(table: Table) -> sql.Identifier:
-    return sql.Identifier(str(table.schema), table.name)
-
-
-def _is_there(connection: Connection, table: Table) -> bool:
-    row = connection.execute("select to_regclass(%s) is not null", (_identifier(table).as_string(connection),)).fetchone()
-    return row is not None and bool(row[0])
-
-
 def _extent(connection: Connection, table: Table) -> Extent | None:
     query = sql.SQL("select st_xmin(box), st_ymin(box), st_xmax(box), st_ymax(box) from (select st_extent({}) as box from {}) as boxes")
-    row = connection.execute(query.format(sql.Identifier(GEOMETRY), _identifier(table))).fetchone()
+    row = connection.execute(query.format(sql.Identifier(GEOMETRY), identifier(table))).fetchone()
     return None if row is None or row[0] is None else (row[0], row[1], row[2], row[3])
 
 
 def _kinds(connection: Connection, table: Table) -> list[str]:
     query = sql.SQL("select distinct {kind} from {table} where {kind} is not null").format(
-        kind=sql.Identifier(KIND), table=_identifier(table)
+        kind=sql.Identifier(KIND), table=identifier(table)
     )
     return [row[0] for row in connection.execute(query)]

@@ -29,9 +29,9 @@ class GeoServer:
         self._url = settings.url.rstrip("/")
         self._patience = settings.timeout_seconds
         self._sleep = sleep
-        self._secrets = [
-            secret.get_secret_value() for secret in (settings.password, settings.public_password, settings.restricted_password)
-        ]
+        secrets = [secret.get_secret_value() for secret in (settings.password, settings.public_password, settings.restricted_password)]
+        # The longest first: one may be part of another.
+        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self._client = httpx2.Client(
             auth=(settings.username, settings.password.get_secret_value()),
             timeout=httpx2.Timeout(settings.timeout_seconds, connect=min(PROBE_SECONDS, settings.timeout_seconds)),
@@ -54,9 +54,9 @@ class GeoServer:
 
         self._send("GET", "/rest/about/version.json", timeout=min(PROBE_SECONDS, self._patience), is_starting=is_starting)
 
-    def read(self, path: str) -> Any:
+    def read(self, path: str, **params: str) -> Any:
         """The JSON at a path, or None where nothing is."""
-        response = self._send("GET", path, params={"quietOnNotFound": "true"}, headers={"Accept": JSON})
+        response = self._send("GET", path, params={"quietOnNotFound": "true", **params}, headers={"Accept": JSON})
         return None if response is None else response.json()
 
     def read_bytes(self, path: str) -> bytes | None:
@@ -104,11 +104,11 @@ class GeoServer:
                 with METRICS.call("geoserver", CALLS[method]):
                     return self._send_once(method, path, is_starting, options)
             except _NotYet as error:
-                # Jitter: several flows that wait for one server shall not knock at the same moments.
-                pause = delay * random.uniform(0.5, 1.5)  # noqa: S311
-                if time.monotonic() + pause >= ends_at:
+                left = ends_at - time.monotonic()
+                if left <= 0:
                     raise PublishError(f"{error}. The next run completes it.", retryable=True) from error
-                self._sleep(pause)
+                # Jitter: several flows that wait for one server shall not knock at the same moments.
+                self._sleep(min(delay * random.uniform(0.5, 1.5), left))  # noqa: S311
                 delay = min(delay * 2, 8.0)
 
     def _send_once(
@@ -141,7 +141,7 @@ class GeoServer:
                 "set CARTULARY_GEOSERVER__USERNAME and CARTULARY_GEOSERVER__PASSWORD to its administrator's."
             )
         said = " ".join(response.text.split())[:300]
-        for secret in filter(None, self._secrets):
+        for secret in self._secrets:
             said = said.replace(secret, "***")
         # 404 to a write: it went away between our look and our order.
         retryable = response.status_code >= 500 or response.status_code in (404, 408, 429)

@@ -44,7 +44,7 @@ class StyleShelf:
             wanted, path = icon_svg(kind).encode(), f"{folder}/{icon_name(kind)}"
             write = partial(self.server.write, "PUT", path, wanted, content_type=ICON)
             self.tally.settle(self.server.read_bytes(path), wanted, create=write, update=write)
-        listing = self.server.read(f"{folder}?format=json")
+        listing = self.server.read(folder, format="json")
         for entry in inner(listing, "ResourceDirectory", "children", "child"):
             name = str(entry["name"])
             if name.startswith("kind_") and name.endswith(".svg") and name not in {icon_name(kind) for kind in kinds}:
