@@ -14,8 +14,7 @@ from flows.steps.run import run_outstanding
 from flows.steps.transform import repair_gold
 from flows.warehouse_door import answering
 from services.orchestrator.base import Orchestrator
-from services.orchestrator.inline import InlineOrchestrator
-from services.wiring import Services
+from services.wiring import Services, open_orchestrator
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,9 @@ def serving(services: Services, *, host: str | None = None, port: int | None = N
         listener = listen(host, port)
         stack.callback(listener.close)
         repair_gold(services, utc_now())
-        orchestrator = InlineOrchestrator(lambda is_stopping: run_outstanding(services, clock=utc_now, is_stopping=is_stopping))
+        orchestrator = open_orchestrator(
+            services.settings, lambda is_stopping: run_outstanding(services, clock=utc_now, is_stopping=is_stopping)
+        )
         stack.callback(orchestrator.close)
         app = create_app(services, wake=orchestrator.wake)
         thread = stack.enter_context(running(app, listener, name="api", grace_seconds=3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,8 @@ from services.intake.intake import Intake
 from services.object_store.base import ObjectStore
 from services.object_store.local import LocalObjectStore
 from services.object_store.metered import MeteredObjectStore
+from services.orchestrator.base import Orchestrator
+from services.orchestrator.inline import InlineOrchestrator
 from services.settings import Settings
 from services.state.state import State
 from services.warehouse.client import Warehouse
@@ -62,6 +64,15 @@ def open_services(settings: Settings) -> Iterator[Services]:
             keys=KeyRegistry(state),
             contracts=contracts,
         )
+
+
+def open_orchestrator(settings: Settings, work: Callable[[Callable[[], bool]], object]) -> Orchestrator:
+    """Who does outstanding work: Prefect's flows in processes of their own, or a thread here that does `work`."""
+    if settings.orchestrator.prefect_api_url:
+        from services.orchestrator.prefect_api import PrefectOrchestrator
+
+        return PrefectOrchestrator(settings.orchestrator, lambda: datetime.now(UTC))
+    return InlineOrchestrator(work)
 
 
 def _open_extractor(settings: Settings, objects: ObjectStore, state: State) -> Extractor:
