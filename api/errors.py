@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from services.errors import (
     AccessError,
+    BusyError,
     ConfigurationError,
     ConflictError,
     ContractError,
@@ -23,6 +24,7 @@ from services.errors import (
     IntakeError,
     NotFoundError,
     ObjectStoreError,
+    OrchestratorError,
     PlatformError,
     PublishError,
     RateLimitError,
@@ -65,10 +67,12 @@ STATUS_OF: Mapping[type[Exception], int] = {
     WarehouseError: 503,
     ObjectStoreError: 503,
     StateError: 503,
+    BusyError: 503,
     ConfigurationError: 500,
     ExtractionError: 500,
     GeocodingError: 500,
     PublishError: 500,
+    OrchestratorError: 500,
     PlatformError: 500,
 }
 

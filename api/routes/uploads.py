@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from api.browsing import browse_uploads, one_upload
 from api.dependencies import IntakeCaller, MetricsOf, NowOf, ServicesOf, needs
-from api.documentation import answers, listed
+from api.documentation import answers, listed, raw
 from api.errors import RequestError
 from api.formats import Format, FormatOf
 from api.lists import ListOf, live_answer
@@ -19,12 +21,19 @@ from api.models.live import RECEIPT_EXAMPLE, UPLOAD_EXAMPLE, UPLOAD_ID, ReceiptO
 from api.pages import PageOf
 from api.upload_stream import FileStart, Form, each_file
 from services.errors import ConflictError, ContractError, IntakeError, NotFoundError
+from services.intake.rebuild import upload_key
 from services.intake.receipts import plain_file_name
 from services.metrics import Metrics
+from services.object_store.base import CHUNK_BYTES, attachment
 from services.wiring import Services
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 
+UploadId = Annotated[str, Path(description="SHA-256 of the file's bytes, hexadecimal", examples=[UPLOAD_ID], pattern="^[0-9a-f]{64}$")]
+FILE: dict[int | str, dict[str, Any]] = {
+    **raw("application/octet-stream", "(the file)", "The file, with the media type that its bytes have", 401, 403, 404, 422, 429, 503),
+    307: {"description": "A link of the object store, valid for five minutes"},
+}
 Purpose = Literal["auto", "letter", "dataset"]
 PURPOSES: tuple[Purpose, ...] = ("auto", "letter", "dataset")
 CSV_COLUMNS = (
@@ -173,9 +182,31 @@ def list_uploads(
 
 
 @router.get("/{upload_id}", response_model=UploadOut, responses=answers(UPLOAD_EXAMPLE, 404), dependencies=[needs("read")])
-def get_upload(
-    services: ServicesOf,
-    upload_id: Annotated[str, Path(description="SHA-256 of the file's bytes, hexadecimal", examples=[UPLOAD_ID], pattern="^[0-9a-f]{64}$")],
-) -> UploadOut:
+def get_upload(services: ServicesOf, upload_id: UploadId) -> UploadOut:
     """One file received and where it stands."""
     return UploadOut.model_validate(one_upload(services.warehouse, upload_id))
+
+
+@router.get("/{upload_id}/file", response_class=Response, responses=FILE, dependencies=[needs("review")])
+def get_upload_file(services: ServicesOf, upload_id: UploadId) -> Response:
+    """The file as it was received, byte for byte, to be saved.
+
+    Where the object store has a host for browsers (`CARTULARY_OBJECT_STORE__PUBLIC_URL`) the answer is 307 to a link there that is
+    valid for five minutes.
+    """
+    key = upload_key(upload_id)
+    if not services.objects.has_manifest(key):
+        raise NotFoundError(f"There is no file of the upload {upload_id}: it is not known, was refused, or was erased.")
+    manifest = services.objects.manifest(key)
+    if url := services.objects.public_url(key, manifest.file_name, manifest.media_type):
+        return RedirectResponse(url, 307, headers={"Cache-Control": "no-store"})
+    pieces = _pieces(services, key)
+    first = next(pieces, b"")  # a store that does not answer is an error before the answer has begun
+    headers = {"Content-Disposition": attachment(manifest.file_name), "Content-Length": str(manifest.byte_count)}
+    return StreamingResponse(chain([first], pieces), media_type=manifest.media_type, headers=headers)
+
+
+def _pieces(services: Services, key: str) -> Iterator[bytes]:
+    with services.objects.open(key) as stream:
+        while piece := stream.read(CHUNK_BYTES):
+            yield piece

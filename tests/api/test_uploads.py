@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -337,3 +339,35 @@ def test_datasets_are_those_of_the_contracts(client: TestClient, services: Servi
 def test_paths_of_files_do_not_escape(client: TestClient, tmp_path: Path) -> None:
     item = client.post("/v1/uploads", files=files(("../../etc/passwd.jpg", picture()))).json()["items"][0]
     assert item["file_name"] == "passwd.jpg"
+
+
+def test_the_file_comes_back_as_it_was_received(client: TestClient, services: Services, key_of: Callable[..., dict[str, str]]) -> None:
+    content = picture(3)
+    sent = client.post("/v1/uploads", files=files(("Brief Müller.jpg", content), ("bad.jpg", b"MZ\x90 program"))).json()["items"]
+    address = f"/v1/uploads/{sent[0]['upload_id']}/file"
+    answer = client.get(address)
+    assert (answer.status_code, answer.content) == (200, content)
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.headers["Content-Length"] == str(len(content))
+    assert answer.headers["Content-Disposition"] == "attachment; filename=\"Brief M_ller.jpg\"; filename*=UTF-8''Brief%20M%C3%BCller.jpg"
+    assert "no-cache" in answer.headers["Cache-Control"]
+    assert client.get(address, headers=key_of("read", "exact")).status_code == 403
+    for upload_id in (hashlib.sha256(b"MZ\x90 program").hexdigest(), "0" * 64):
+        missing = client.get(f"/v1/uploads/{upload_id}/file")
+        assert missing.status_code == 404
+        assert "was refused" in missing.json()["detail"]
+    services.objects.delete(f"uploads/{sent[0]['upload_id'][:2]}/{sent[0]['upload_id']}")
+    assert client.get(address).status_code == 404
+
+
+def test_the_file_comes_from_the_stores_own_host_where_it_has_one(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def signed(store: object, key: str, file_name: str, media_type: str) -> str:
+        return f"https://objects.example.org/cartulary/{key}?name={file_name}&type={media_type}&X-Amz-Signature=abc"
+
+    monkeypatch.setattr(LocalObjectStore, "public_url", signed)
+    sent = client.post("/v1/uploads", files=files(("a.jpg", picture(4)))).json()["items"][0]
+    answer = client.get(f"/v1/uploads/{sent['upload_id']}/file")
+    assert answer.status_code == 307
+    key = f"uploads/{sent['upload_id'][:2]}/{sent['upload_id']}"
+    assert answer.headers["Location"] == f"https://objects.example.org/cartulary/{key}?name=a.jpg&type=image/jpeg&X-Amz-Signature=abc"
+    assert answer.headers["Cache-Control"] == "no-store"
