@@ -150,13 +150,14 @@ class ExtractionQuality(BaseModel):
 
 
 class GeocodingHealth(BaseModel):
-    """How precisely a geocoder answers; share is 0 to 1 of its answers."""
+    """How precisely a geocoder answers; shares are 0 to 1, provisional answers were given while another source was away."""
 
     geocoder: str
     precision: str
     geocode_count: int
     share: float | None
     mean_similarity: float | None
+    provisional_share: float | None
 
 
 class TrackedUpload(BaseModel):
@@ -300,6 +301,7 @@ GEOCODING_EXAMPLE: dict[str, Any] = {
     "geocode_count": 36,
     "share": 0.9,
     "mean_similarity": 0.98,
+    "provisional_share": 0.0,
 }
 TRACKED_UPLOAD_EXAMPLE: dict[str, Any] = {
     "upload_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

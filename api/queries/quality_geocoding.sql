@@ -4,7 +4,8 @@ select
     precision,
     geocode_count,
     share,
-    mean_similarity
+    mean_similarity,
+    provisional_share
 from gold.mart_geocoding_health
 where
     {has_after:UInt8} = 0

@@ -34,7 +34,7 @@ create table gold.mart_extraction_quality (extractor LowCardinality(String), mod
   review_share Float64) engine = MergeTree order by (extractor, model, language);
 
 create table gold.mart_geocoding_health (geocoder LowCardinality(String), precision LowCardinality(String), geocode_count UInt64, share Float64,
-  mean_similarity Float64) engine = MergeTree order by (geocoder, precision);
+  mean_similarity Float64, provisional_share Float64) engine = MergeTree order by (geocoder, precision);
 
 create table gold.mart_upload_tracking (upload_id String, purpose LowCardinality(String), dataset LowCardinality(String), file_name String,
   state LowCardinality(String), landed_rows UInt64, rejected_rows UInt64, received_at DateTime64(3, 'UTC')) engine = MergeTree order by upload_id;
@@ -94,7 +94,7 @@ from gold.fct_requests cross join numbers(2) as twice group by 1, 2, 3, 4;
 
 insert into gold.mart_extraction_quality values ('ocr', 'latin', 'de', 40, 38, 2, 0, 0.96, 0.9, 0.05), ('ocr', 'latin', 'en', 3, 0, 3, 0, null, 0, 1);
 
-insert into gold.mart_geocoding_health values ('register', 'house', 36, 0.9, 0.98), ('register', 'none', 4, 0.1, 0.2);
+insert into gold.mart_geocoding_health values ('register', 'house', 36, 0.9, 0.98, 0.25), ('register', 'none', 4, 0.1, 0.2, 0);
 
 insert into gold.mart_upload_tracking select
   lower(hex(SHA256(toString(number)))), 'dataset', 'facilities', 'f.csv', 'loaded', 10, 1, toDateTime64('2026-02-01 00:00:00', 3, 'UTC') + intDiv(number, 2)

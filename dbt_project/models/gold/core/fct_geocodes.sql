@@ -30,6 +30,7 @@ final as (
         cast(street_similarity as Float64) as street_similarity,
         cast(city_similarity as Float64) as city_similarity,
         cast(candidate_margin as Float64) as candidate_margin,
+        cast(is_provisional as Bool) as is_provisional,
         cast(geocoded_at as DateTime64(3, 'UTC')) as geocoded_at,
         cast(_ingested_at as DateTime64(3, 'UTC')) as _ingested_at
     from geocodes

@@ -35,6 +35,7 @@ final as (
         is_housenumber_equal,
         candidate_margin,
         candidates,
+        is_provisional,
         geocoded_at,
         _ingested_at
     from source
