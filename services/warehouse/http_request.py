@@ -37,8 +37,8 @@ NO_SETTINGS = frozenset(
         *("role", "quota_key", "stacktrace", "log_comment", "cancel_http_readonly_queries_on_client_close"),
     }
 )
-# In ClickHouse's order; chDB writes a result in any of them.
-COMPRESSIONS = ("br", "lz4", "gzip", "deflate", "zstd")
+# How chDB packs a result. Not with lz4: for a result without rows it writes four zeros, which no reader of LZ4 frames takes.
+COMPRESSIONS = ("zstd", "gzip", "deflate", "br")
 DECOMPRESSORS: Mapping[str, Callable[[], Any]] = {
     "lz4": lz4.frame.LZ4FrameDecompressor,
     "zstd": zstd.ZstdDecompressor,
