@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Table
 
 from gis import tables
-from gis.catchments import catchment_polygons
+from gis.catchments import catchment_polygons, whole_land
 from gis.tables import GEOMETRY, ROW_HASH, SRID
 from services.errors import PublishError
 from services.warehouse.client import Warehouse
@@ -24,15 +25,15 @@ from services.warehouse.client import Warehouse
 GOLD_SQL = Path(__file__).with_name("sql") / "gold"
 Hashes = npt.NDArray[np.int64]
 
-# A question that lists the rows it wants may be this long: a server takes 128 kB in one parameter.
-LISTED_ROWS = 5_000
+# A question that lists the rows it wants: a server takes 128 kB in one parameter, and a hash is 11 bytes of base64.
+LISTED_ROWS = 11_000
 # Above this share it is cheaper to read a range of hashes and keep what is wanted.
 LISTED_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A table of the mirror; `rows_at_once` keeps a batch below some ten MB."""
+    """A table of the mirror; `rows_at_once` keeps a batch below some hundred MB."""
 
     table: Table
     rows_at_once: int
@@ -59,7 +60,7 @@ class Layer:
         for parameters, expected in _questions(wanted, known, self.rows_at_once):
             sql = f"select * from ({self._hashed()}) where {ROW_HASH} between {{low:Int64}} and {{high:Int64}}"  # noqa: S608
             if "listed" in parameters:
-                sql += f" and {ROW_HASH} in {{listed:Array(Int64)}}"
+                sql += f" and {ROW_HASH} in (select arrayJoin(reinterpret(base64URLDecode({{listed:String}}), 'Array(Int64)')))"
             found = warehouse.query_arrow(sql, parameters)
             if "listed" not in parameters:
                 found = found.filter(pc.is_in(found.column(ROW_HASH), value_set=pa.array(expected)))
@@ -68,8 +69,8 @@ class Layer:
             yield self.add_geometry(warehouse, found).select([column.name for column in self.table.columns])
 
     def _hashed(self) -> str:
-        # The hash of a tuple counts its nulls; that of several arguments is null when one is.
-        return f"select *, reinterpretAsInt64(sipHash64(tuple(*))) as {ROW_HASH} from ({read_gold_sql(self.name)})"  # noqa: S608
+        # The hash of a tuple counts its nulls; that of several arguments is null when one is. SipHash takes three times as long.
+        return f"select *, reinterpretAsInt64(cityHash64(tuple(*))) as {ROW_HASH} from ({read_gold_sql(self.name)})"  # noqa: S608
 
 
 def read_gold_sql(name: str) -> str:
@@ -91,7 +92,11 @@ def _questions(wanted: Hashes, known: Hashes, rows_at_once: int) -> Iterator[tup
     for start in range(0, len(wanted), step):
         part = wanted[start : start + step]
         parameters: dict[str, Any] = {"low": int(part[0]), "high": int(part[-1])}
-        yield (parameters | {"listed": part.tolist()} if is_listed else parameters), part
+        yield (parameters | {"listed": _packed(part)} if is_listed else parameters), part
+
+
+def _packed(hashes: Hashes) -> str:
+    return base64.urlsafe_b64encode(hashes.astype("<i8").tobytes()).decode().rstrip("=")
 
 
 def _as_read(_: Warehouse, rows: pa.Table) -> pa.Table:
@@ -106,7 +111,7 @@ def _from_wkt(_: Warehouse, rows: pa.Table) -> pa.Table:
 def _from_facilities(warehouse: Warehouse, rows: pa.Table) -> pa.Table:
     kinds = rows.column("facility_kind").unique().to_pylist()
     facilities = warehouse.query(read_gold_sql("catchment_facilities"), {"kinds": kinds})
-    land = shapely.from_wkt([row["geometry_wkt"] for row in warehouse.query(read_gold_sql("land"))], on_invalid="fix")
+    land = whole_land(shapely.from_wkt([row["geometry_wkt"] for row in warehouse.query(read_gold_sql("land"))], on_invalid="fix"))
     polygons: dict[str, BaseGeometry] = {}
     for kind in kinds:
         places = {row["facility_id"]: (row["longitude"], row["latitude"]) for row in facilities if row["facility_kind"] == kind}
@@ -126,5 +131,5 @@ LAYERS = (
     Layer(tables.FACILITIES, 200_000, _as_read),
     Layer(tables.CATCHMENTS, 1_000_000, _from_facilities),
     Layer(tables.REQUEST_CELLS, 50_000, _from_wkt),
-    Layer(tables.REQUESTS, 200_000, _as_read),
+    Layer(tables.REQUESTS, 500_000, _as_read),
 )

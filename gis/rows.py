@@ -36,13 +36,6 @@ def encode(rows: pa.Table, columns: Iterable[Column[object]]) -> memoryview:
     return memoryview(joined.buffers()[2])[offsets[0] : offsets[-1]]
 
 
-def decode_hashes(data: bytes) -> npt.NDArray[np.int64]:
-    """The values of a COPY of one bigint column, sorted."""
-    record = np.dtype([("fields", ">i2"), ("length", ">i4"), ("value", ">i8")])
-    body = np.frombuffer(data, dtype=record, offset=len(HEADER), count=(len(data) - len(HEADER) - len(TRAILER)) // record.itemsize)
-    return np.sort(body["value"].astype(np.int64))
-
-
 def _fixed(values: pa.Array[Any], number_format: str) -> pa.Array[Any]:
     numbers = (values.cast(pa.int32()) if pa.types.is_date(values.type) else values).fill_null(0).to_numpy(zero_copy_only=False)
     if pa.types.is_date(values.type):

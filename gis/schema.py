@@ -7,9 +7,9 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
 from gis.mirror import Connection, read_sql
 from gis.tables import PUBLIC, RESTRICTED
@@ -48,18 +48,34 @@ def prepare(connection: Connection, settings: PostgisSettings) -> None:
     connection.execute(read_sql("journal"))
 
 
-def create(connection: Connection, table: Table) -> None:
-    """Make the table, without its index: rows first, then the index, is three times as fast."""
-    connection.execute(_compiled(CreateTable(table)))
+def create(connection: Connection, table: Table, *, has_key: bool) -> None:
+    """Make the table, without its index and, if so wished, without its key: rows first is several times as fast."""
+    elements = CreateTable(table) if has_key else CreateTable(Table(table.name, MetaData(schema=table.schema), *map(_plain, table.columns)))
+    connection.execute(_compiled(elements))
 
 
-def index(connection: Connection, table: Table) -> None:
-    """Make the GiST index."""
+def index(connection: Connection, table: Table, *, has_key: bool) -> None:
+    """Make the GiST index and the comments, and the key when `create` did not."""
+    if not has_key:
+        connection.execute(_compiled(AddConstraint(table.primary_key, isolate_from_table=False)))
     for item in table.indexes:
         connection.execute(_compiled(CreateIndex(item)))
+    describe(connection, table)
 
 
-def add_columns(connection: Connection, table: Table) -> None:
+def _plain(column: Column[Any]) -> Column[Any]:
+    return Column(column.name, column.type, nullable=column.nullable)
+
+
+def bring_up(connection: Connection, tables: Iterable[Table]) -> None:
+    """Give the tables that are there the columns and comments of today."""
+    for table in tables:
+        if is_there(connection, table):
+            _add_columns(connection, table)
+            describe(connection, table)
+
+
+def _add_columns(connection: Connection, table: Table) -> None:
     """Add the columns that the table lacks. The one statement that readers keep waiting: short, and it gives up after the lock's time."""
     known = connection.execute(
         "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",

@@ -6,15 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from psycopg import sql
 from sqlalchemy import Column
 
+from gis import schema
 from gis.layers import Hashes, Layer
 from gis.mirror import Connection, read_sql
-from gis.rows import HEADER, TRAILER, decode_hashes, encode
+from gis.rows import HEADER, TRAILER, encode
 from gis.schema import identifier, type_of
-from gis.tables import GEOMETRY
+from gis.tables import GEOMETRY, ROW_HASH
+
+POINT = "POINT"
+# So many rows are encoded while PostgreSQL takes in those before.
+ENCODED_ROWS = 25_000
 
 
 @dataclass(frozen=True)
@@ -41,86 +47,91 @@ class LayerChange:
 
 
 def known_hashes(connection: Connection, layer: Layer) -> Hashes:
-    """The hashes of all rows that the mirror has or left out, sorted."""
-    query = sql.SQL(
-        "copy (select row_hash from {} union all select row_hash from map_mirror.problems where is_left_out and layer = {}) "
-        "to stdout (format binary)"
-    ).format(identifier(layer.table), sql.Literal(layer.name))
-    with connection.cursor().copy(query) as copy:
-        return decode_hashes(b"".join(copy))
+    """The hashes of all rows that the mirror has or left out, sorted; as one value, since a million rows take a second to hand over."""
+    query = read_sql("known_hashes", table=identifier(layer.table))
+    row = connection.cursor(binary=True).execute(query, {"layer": layer.name}).fetchone()
+    return np.sort(np.frombuffer(row[0] if row and row[0] else b"", dtype=">i8").astype(np.int64))
 
 
 class Staging:
-    """Temporary tables of this connection for one layer: what comes and what goes."""
+    """Temporary tables of this connection for one layer: what comes, what goes, and what is wrong with it."""
 
-    def __init__(self, connection: Connection, layer: Layer) -> None:
-        self._connection, self._layer = connection, layer
-        self._incoming, self._gone = sql.Identifier("pg_temp", f"incoming_{layer.name}"), sql.Identifier("pg_temp", f"gone_{layer.name}")
+    def __init__(self, connection: Connection, layer: Layer, *, is_new: bool) -> None:
+        self._run, self._layer = connection.execute, layer
+        self._connection, self._is_new = connection, is_new
         self._columns = [column.name for column in layer.table.columns]
         self._key = [column.name for column in layer.table.primary_key.columns]
-        self._make()
-
-    def _make(self) -> None:
-        # The geometry without a type: whatever comes is to be judged, not refused.
-        definitions = [
-            f'"{column.name}" {"geometry" if column.name == GEOMETRY else type_of(column)}' for column in self._layer.table.columns
-        ]
-        definitions += ["problem text", "is_left_out boolean not null default false"]
-        self._connection.execute(sql.SQL("drop table if exists {}, {}").format(self._incoming, self._gone))
-        self._connection.execute(sql.SQL("create temporary table {} ({})").format(self._incoming, sql.SQL(", ".join(definitions))))
-        self._connection.execute(sql.SQL("create temporary table {} (row_hash bigint)").format(self._gone))
-
-    def fill(self, batches: Iterable[pa.Table], gone: Hashes) -> None:
-        """Copy the rows that come and the hashes of those that go."""
-        columns = sql.SQL(", ").join(map(sql.Identifier, self._columns))
-        self._copy(sql.SQL("{} ({})").format(self._incoming, columns), batches, list(self._layer.table.columns))
-        hashes = self._layer.table.c.row_hash
-        self._copy(self._gone, [pa.table({hashes.name: pa.array(gone)})] if len(gone) else [], [hashes])
-
-    def check(self) -> None:
-        """Repair what can be repaired and mark what has to be left out; both are noted in the rows."""
-        dimension = sql.Literal(1 if self._layer.shape == "POINT" else 3)
-        repaired = sql.SQL("st_collectionextract(st_makevalid(geometry), {})").format(dimension)
-        if self._layer.shape.startswith("MULTI"):
-            repaired = sql.SQL("st_multi({})").format(repaired)
-        self._connection.execute(read_sql("repair", incoming=self._incoming, repaired=repaired))
-        self._connection.execute(read_sql("leave_out", incoming=self._incoming, shape=sql.Literal(self._layer.shape)))
-        self._connection.execute(sql.SQL("analyze {}").format(self._incoming))
-
-    def merge(self, *, is_new: bool) -> LayerChange:
-        """Bring the layer's table to what gold has, in the transaction of the caller."""
-        names, run = self._names(), self._connection.execute
-        layer = {"layer": self._layer.name}
-        run(read_sql("forget_problems", gone=self._gone), layer)
-        noted = run(read_sql("note_problems", incoming=self._incoming, key=names["key"]), layer).fetchall()
-        left_out = sum(is_left_out for _, _, is_left_out in noted)
-        change = LayerChange(
-            repaired=len(noted) - left_out, left_out=left_out, problems=tuple(sorted((key, problem) for key, problem, _ in noted))
-        )
-        if is_new:
-            return replace(change, inserted=run(read_sql("fill", **names)).rowcount)
-        deleted = run(read_sql("delete", **names)).rowcount
-        row = run(read_sql("upsert", **names)).fetchone()
-        inserted, updated = row or (0, 0)
-        return replace(change, inserted=inserted, updated=updated, deleted=deleted)
-
-    def _names(self) -> dict[str, sql.Composable]:
-        others = [name for name in self._columns if name not in self._key]
-        return {
-            "table": identifier(self._layer.table),
-            "incoming": self._incoming,
-            "gone": self._gone,
+        self._names: dict[str, sql.Composable] = {
+            "table": identifier(layer.table),
+            **{name: sql.Identifier("pg_temp", f"{name}_{layer.name}") for name in ("incoming", "gone", "problems")},
             "columns": sql.SQL(", ").join(map(sql.Identifier, self._columns)),
             "key": sql.SQL(", ").join(map(sql.Identifier, self._key)),
             "target_key": sql.SQL(", ").join(sql.Identifier("target", name) for name in self._key),
             "incoming_key": sql.SQL(", ").join(sql.Identifier("incoming", name) for name in self._key),
-            "assignments": sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others),
+            "assignments": sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in self._columns if name not in self._key
+            ),
+            # The geometry without a type: whatever comes is to be judged, not refused.
+            "definitions": sql.SQL(
+                ", ".join(f'"{column.name}" {"geometry" if column.name == GEOMETRY else type_of(column)}' for column in layer.table.columns)
+            ),
         }
+        self._run(read_sql("staging", **self._names))
+        # Points come as numbers, so that a new table takes them as they are: copying them a second time would cost half as much again.
+        self._is_direct = is_new and layer.shape == POINT
+        if is_new:
+            schema.create(connection, layer.table, has_key=not self._is_direct)
+        if self._is_direct:
+            self._names["incoming"] = self._names["table"]
 
-    def _copy(self, target: sql.Composable, batches: Iterable[pa.Table], columns: list[Column[Any]]) -> None:
-        # One statement per batch, so that none runs into the time limit however large the layer is.
+    def fill(self, batches: Iterable[pa.Table], gone: Hashes) -> None:
+        """Copy the rows that come and the hashes of those that go."""
+        self._copied = self._copy("incoming", batches, list(self._layer.table.columns))
+        self._copy("gone", [pa.table({ROW_HASH: pa.array(gone)})] if len(gone) else [], [self._layer.table.c[ROW_HASH]])
+
+    def check(self) -> None:
+        """Repair what can be repaired and take out what cannot be shown; both are noted."""
+        # A point has nothing to repair, and asking costs 1 s for a million of them.
+        is_point = self._layer.shape == POINT
+        repaired: sql.Composable = sql.SQL("st_collectionextract(st_makevalid(geometry), 3)")
+        if self._layer.shape.startswith("MULTI"):
+            repaired = sql.SQL("st_multi({})").format(repaired)
+        rules = {
+            "is_valid": sql.SQL("true" if is_point else "st_isvalid(geometry)"),
+            "repaired": sql.SQL("geometry") if is_point else repaired,
+            "shape": sql.Literal(self._layer.shape),
+        }
+        if self._run(read_sql("check", **self._names, **rules)).rowcount:
+            self._run(read_sql("repair", **self._names))
+            self._run(read_sql("leave_out", **self._names))
+
+    def merge(self) -> LayerChange:
+        """Bring the layer's table to what gold has, in the transaction of the caller."""
+        layer = {"layer": self._layer.name}
+        self._run(read_sql("forget_problems", **self._names), layer)
+        noted = self._run(read_sql("note_problems", **self._names), layer).fetchall()
+        left_out = sum(is_left_out for _, _, is_left_out in noted)
+        problems = tuple(sorted((key, problem) for key, problem, _ in noted))
+        change = LayerChange(repaired=len(noted) - left_out, left_out=left_out, problems=problems)
+        if self._is_new:
+            inserted = self._copied - left_out
+            if not self._is_direct:
+                self._run(read_sql("fill", **self._names))
+            schema.index(self._connection, self._layer.table, has_key=not self._is_direct)
+            return replace(change, inserted=inserted)
+        deleted = self._run(read_sql("delete", **self._names)).rowcount
+        inserted, updated = self._run(read_sql("upsert", **self._names)).fetchone() or (0, 0)
+        return replace(change, inserted=inserted, updated=updated, deleted=deleted)
+
+    def _copy(self, name: str, batches: Iterable[pa.Table], columns: list[Column[Any]]) -> int:
+        query = sql.SQL("copy {} from stdin (format binary)").format(self._names[name])
+        count = 0
         for batch in batches:
-            with self._connection.cursor().copy(sql.SQL("copy {} from stdin (format binary)").format(target)) as copy:
+            # One statement per batch, so that none runs into the time limit however large the layer is.
+            with self._connection.cursor().copy(query) as copy:
                 copy.write(HEADER)
-                copy.write(encode(batch, columns))
+                for start in range(0, batch.num_rows, ENCODED_ROWS):
+                    copy.write(encode(batch.slice(start, ENCODED_ROWS), columns))
                 copy.write(TRAILER)
+            count += batch.num_rows
+        return count

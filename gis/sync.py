@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import psycopg
-from psycopg import sql
 
 from gis import schema
 from gis.layers import LAYERS, Hashes, Layer, gold_version
@@ -75,14 +74,16 @@ def sync(
         if state is not None and state.gold_version == version and not is_forced:
             return SyncResult({})
         schema.prepare(connection, settings)
-        staged = {layer.name: _stage(connection, warehouse, layer) for layer in layers}
-        if gold_version(warehouse) != before:
-            raise PublishError("Gold was published anew while it was read: the next run brings the map mirror up to it.", retryable=True)
-        changes = _merge_all(connection, settings, layers, staged, version, now)
-        for layer in layers:
-            if staged[layer.name].is_new:
-                # Until then nobody knows how large the layer is: map servers ask for estimated extents.
-                connection.execute(sql.SQL("analyze {}").format(schema.identifier(layer.table)))
+        schema.bring_up(connection, [layer.table for layer in layers])
+        with connection.transaction():
+            staged = {layer.name: _stage(connection, warehouse, layer) for layer in layers}
+            if gold_version(warehouse) != before:
+                raise PublishError(
+                    "Gold was published anew while it was read: the next run brings the map mirror up to it.", retryable=True
+                )
+            changes = _merge_all(connection, staged)
+            schema.grant(connection, [layer.table for layer in layers], settings)
+            write_state(connection, version, [name for name, change in changes.items() if change.is_change], now)
     for name, change in changes.items():
         METRICS.observe_layer(name, staged[name].seconds, change.counts)
     return SyncResult(changes)
@@ -91,52 +92,33 @@ def sync(
 @dataclass(frozen=True)
 class _Staged:
     staging: Staging | None  # None: nothing differs
-    is_new: bool
     seconds: float
 
 
 def _stage(connection: Connection, warehouse: Warehouse, layer: Layer) -> _Staged:
     started = time.perf_counter()
     is_new = not schema.is_there(connection, layer.table)
-    if not is_new:
-        schema.add_columns(connection, layer.table)
-        schema.describe(connection, layer.table)
     mirrored = np.empty(0, dtype=np.int64) if is_new else known_hashes(connection, layer)
     wanted = layer.hashes(warehouse)
     coming, gone = _missing(wanted, mirrored), _missing(mirrored, wanted)
     staging = None
     if len(coming) or len(gone) or is_new:
-        staging = Staging(connection, layer)
+        staging = Staging(connection, layer, is_new=is_new)
         staging.fill(layer.rows(warehouse, coming, wanted), gone)
         staging.check()
-    return _Staged(staging, is_new, time.perf_counter() - started)
+    return _Staged(staging, time.perf_counter() - started)
 
 
-def _merge_all(
-    connection: Connection, settings: PostgisSettings, layers: Sequence[Layer], staged: Mapping[str, _Staged], version: str, now: datetime
-) -> dict[str, LayerChange]:
-    """All layers in one transaction, tried again while somebody else's lock is in its way."""
+def _merge_all(connection: Connection, staged: Mapping[str, _Staged]) -> dict[str, LayerChange]:
+    """All layers, tried again while somebody else's lock is in the way."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with connection.transaction():
-                changes = {layer.name: _merge(connection, layer, staged[layer.name]) for layer in layers}
-                schema.grant(connection, [layer.table for layer in layers], settings)
-                write_state(connection, version, [name for name, change in changes.items() if change.is_change], now)
-            return changes
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+                return {name: layer.staging.merge() if layer.staging else LayerChange() for name, layer in staged.items()}
+        except psycopg.errors.LockNotAvailable:
             if attempt == ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
-
-
-def _merge(connection: Connection, layer: Layer, staged: _Staged) -> LayerChange:
-    if staged.is_new:
-        schema.create(connection, layer.table)
-    change = staged.staging.merge(is_new=staged.is_new) if staged.staging else LayerChange()
-    if staged.is_new:
-        schema.index(connection, layer.table)
-        schema.describe(connection, layer.table)
-    return change
 
 
 def _missing(values: Hashes, among: Hashes) -> Hashes:

@@ -6,5 +6,5 @@ where
     and not exists (
         select 1
         from {incoming} as incoming
-        where not incoming.is_left_out and ({incoming_key}) = ({target_key})
+        where ({incoming_key}) = ({target_key})
     )

@@ -2,5 +2,4 @@
 insert into {table} ({columns})
 select {columns}
 from {incoming}
-where not is_left_out
 order by {key}

@@ -1,6 +1,4 @@
--- Say of each invalid geometry what was wrong with it, and keep those parts of the repaired one that the layer is made of.
-update {incoming}
-set
-    problem = 'repaired: ' || st_isvalidreason(geometry),
-    geometry = {repaired}
-where not st_isvalid(geometry)
+update {incoming} as incoming
+set geometry = problems.geometry
+from {problems} as problems
+where not problems.is_left_out and incoming.row_hash = problems.row_hash

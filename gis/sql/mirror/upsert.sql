@@ -3,7 +3,6 @@ with merged as (
     insert into {table} ({columns})
     select {columns}
     from {incoming}
-    where not is_left_out
     on conflict ({key}) do update set {assignments}
     -- A row version that nobody has locked or replaced is a new row.
     returning (xmax = 0) as is_new

@@ -1,0 +1,4 @@
+select
+    * except (geometry_wkt),
+    geometry_wkt as wkt
+from gold.dim_areas

@@ -1,0 +1,1 @@
+select * except (h3_cell) from gold.fct_requests
