@@ -18,6 +18,8 @@ BATCH = 500
 # A street is a line: how far from its middle, in its own radii, a house of it may lie.
 ALONG_STREET = 1.5
 BESIDE_STREET_M = 200.0
+# OpenStreetMap cuts streets into pieces, of which one is found: the house may stand on another one.
+MIN_STREET_RADIUS_M = 200.0
 
 Match = StreetMatch | PlaceMatch
 
@@ -99,7 +101,7 @@ def _match(finding: Finding, row: Mapping[str, Any]) -> Match | None:
         street_similarity=row["street_similarity"],
         longitude=place.lon,
         latitude=place.lat,
-        radius_m=place.radius_m,
+        radius_m=place.radius_m if is_house else max(place.radius_m, MIN_STREET_RADIUS_M),
         address_id=place.address_id if is_house else "",
         housenumber=place.address["house_number"] if is_house else "",
     )
