@@ -37,8 +37,8 @@ AUTHENTICATION_FAILED = 516
 
 T = TypeVar("T")
 
-# How long somebody waits for an owner who is about to answer, or about to go away.
-ATTACH_SECONDS = 5.0
+# How long somebody waits for an owner who is about to answer, or about to go away: `cartulary serve` takes 2 to 5 s to its door.
+ATTACH_SECONDS = 10.0
 
 
 class Warehouse:

@@ -1,49 +1,25 @@
-"""The warehouse's client: one directory, one process; one client per caller; vendors' errors become ours."""
+"""The contract of a warehouse, in this process and over HTTP: one client per caller; vendors' errors become ours."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, date, datetime
 
+import pyarrow as pa
 import pytest
+from clickhouse_connect.driver.binding import DT64Param
 
 from services.errors import ConfigurationError, WarehouseError
-from services.settings import Settings
-from services.warehouse.client import DirectoryLock, Warehouse
+from services.metrics import METRICS
+from services.warehouse.client import Warehouse
 from services.warehouse.migrate import DDL_DIR, migrate
 
-SECOND_PROCESS = """
-import sys
-from pathlib import Path
-from services.errors import WarehouseError
-from services.settings import Settings
-from services.warehouse.client import Warehouse
-try:
-    Warehouse.open(Settings(_env_file=None, data_dir=Path(sys.argv[1])))
-except WarehouseError as error:
-    print(error)
-"""
 
-
-def test_a_second_process_gets_a_sentence(warehouse: Warehouse) -> None:
-    assert warehouse.directory
-    answer = subprocess.run(
-        [sys.executable, "-c", SECOND_PROCESS, str(warehouse.directory.parent)], capture_output=True, text=True, check=True
-    )
-    assert "is in use by process" in answer.stdout
-    assert "--data-dir" in answer.stdout
-
-
-def test_a_lock_is_free_again_after_its_owner(tmp_path: Path) -> None:
-    lock = DirectoryLock(tmp_path)
-    with pytest.raises(WarehouseError, match="in use by process"):
-        DirectoryLock(tmp_path)
-    lock.release()
-    DirectoryLock(tmp_path).release()
+@pytest.fixture(params=["in this process", "over HTTP"])
+def warehouse(request: pytest.FixtureRequest, warehouse: Warehouse, http_warehouse: Warehouse) -> Warehouse:
+    """Every test here twice."""
+    return warehouse if request.param == "in this process" else http_warehouse
 
 
 def test_short_queries_do_not_wait_behind_a_long_one(warehouse: Warehouse) -> None:
@@ -115,8 +91,53 @@ def test_data_of_a_newer_version_is_refused(warehouse: Warehouse) -> None:
         warehouse.command("alter table bronze.schema_migrations delete where name = '9999_from_the_future' settings mutations_sync = 2")
 
 
-def test_a_closed_warehouse_says_so(tmp_path: Path) -> None:
-    closed = Warehouse(Settings(_env_file=None).warehouse, tmp_path, None)
-    closed.close()
-    with pytest.raises(WarehouseError, match="closed"):
-        closed.scalar("select 1")
+PARAMETERS = [
+    ("String", "it's \t \n \\ ü"),
+    ("String", ""),
+    ("Nullable(String)", None),
+    ("UInt64", 2**64 - 1),
+    ("Float64", -0.1),
+    ("Bool", True),
+    ("Date", date(2026, 2, 28)),
+    ("DateTime64(3, 'UTC')", datetime(2026, 7, 1, 23, 30, 15, 123000, tzinfo=UTC)),
+    ("Array(String)", ["it's", "tab\tnew\nline", "back\\slash", "", "ü"]),
+    ("Array(UInt64)", []),
+    ("Array(UInt64)", list(range(5000))),
+    ("Array(Nullable(String))", ["x", None]),
+    ("Tuple(String, Int8)", ("it's", -1)),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), PARAMETERS)
+def test_parameters_of_every_type_arrive_as_they_are(warehouse: Warehouse, kind: str, value: object) -> None:
+    given = DT64Param(value) if isinstance(value, datetime) else value
+    assert warehouse.query(f"select {{value:{kind}}} as value", {"value": given}) == [{"value": value}]
+
+
+def test_rows_in_every_way(clean_warehouse: Warehouse) -> None:
+    assert clean_warehouse.query("select 1 as one where 0") == []
+    assert clean_warehouse.scalar("select 1 where 0") is None
+    assert clean_warehouse.query_arrow("select number from numbers(3)").column(0).to_pylist() == [0, 1, 2]
+    assert clean_warehouse.query_format("select 1 as one", fmt="CSVWithNames") == b'"one"\n1\n'
+    names = pa.table({"name": pa.array(["a", "b"])})
+    assert clean_warehouse.insert_arrow("bronze.schema_migrations", names) == 2
+    clean_warehouse.command("alter table bronze.schema_migrations delete where name in ('a', 'b') settings mutations_sync = 2")
+
+
+def test_settings_count_for_one_call(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match="READONLY"):
+        warehouse.query_format("create table bronze.never (a Int8) engine = Memory", fmt="CSV", settings={"readonly": 1})
+    with pytest.raises(WarehouseError, match="UNKNOWN_SETTING"):
+        warehouse.command("select 1", settings={"no_such_setting": 1})
+    assert warehouse.query("select getSetting('max_block_size') as size", settings={"max_block_size": 7}) == [{"size": 7}]
+    assert warehouse.query("select getSetting('max_block_size') as size") != [{"size": 7}]
+
+
+def test_calls_are_counted(warehouse: Warehouse) -> None:
+    def counted() -> float:
+        labels = {"capability": "warehouse", "call": "query", "outcome": "done"}
+        return METRICS.registry.get_sample_value("cartulary_capability_calls_total", labels) or 0
+
+    before = counted()
+    warehouse.scalar("select 1")
+    assert counted() == before + 1
