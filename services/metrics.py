@@ -40,6 +40,9 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     # missing: there is no such thing. refused: the same call fails again. unavailable: it may succeed later. broken: nobody foresaw it.
     "outcome": frozenset({"done", "missing", "refused", "unavailable", "broken"}),
     "direction": frozenset({"in", "out"}),
+    # What another process asked of this one's chDB: for rows, an insert from data or through input(), any other statement, or nothing
+    # that could be read.
+    "statement": frozenset({"rows", "insert", "input", "other", "none"}),
     # How a question to Nominatim ended: places, none, a question that it cannot take, no answer, or not asked since it is away.
     "found": frozenset({"places", "nothing", "refused", "unavailable", "not_asked"}),
     "kept": frozenset({"places", "nothing", "unknown"}),
@@ -146,6 +149,22 @@ class Metrics:
             buckets=(0.05, 0.25, 1, 5, 15, 60, 300),
             registry=self.registry,
         )
+        self.warehouse_requests = Counter(
+            "cartulary_warehouse_http_requests",
+            "Requests of other processes to the chDB of this one",
+            ["statement", "status"],
+            registry=self.registry,
+        )
+        self.warehouse_seconds = Histogram(
+            "cartulary_warehouse_http_request_seconds",
+            "Seconds from such a request's headers to the end of its answer",
+            ["statement"],
+            buckets=(0.005, 0.025, 0.1, 0.5, 1, 5, 30, 300),
+            registry=self.registry,
+        )
+        self.warehouse_bytes = Counter(
+            "cartulary_warehouse_http_bytes", "Bytes of such requests (in) and answers (out)", ["direction"], registry=self.registry
+        )
         self.generation = Gauge("cartulary_gold_generation", "Newest published build of gold", registry=self.registry)
         self.built = Gauge("cartulary_gold_built_timestamp_seconds", "When that build was published", registry=self.registry)
         self.listeners = Gauge("cartulary_event_listeners", "Open connections of /v1/events", registry=self.registry)
@@ -157,9 +176,7 @@ class Metrics:
     def observe_request(self, operation: str, method: str, status: int, seconds: float) -> None:
         """Count one HTTP answer."""
         operation = operation if operation in self._operations else OTHER
-        self.requests.labels(
-            operation, allowed("method", method), f"{status // 100}xx" if status not in (401, 403, 404, 422, 429) else str(status)
-        ).inc()
+        self.requests.labels(operation, allowed("method", method), _status(status)).inc()
         self.seconds.labels(operation).observe(seconds)
 
     def observe_receipt(self, kind: str, state: str) -> None:
@@ -197,6 +214,14 @@ class Metrics:
         """Count one address that was answered."""
         labels = allowed("geocoder", geocoder), allowed("precision", precision), "provisional" if is_provisional else "final"
         self.geocoder_answers.labels(*labels).inc()
+
+    def observe_warehouse_request(self, statement: str, status: int, seconds: float, bytes_in: int, bytes_out: int) -> None:
+        """Count one request of another process to the chDB of this one."""
+        statement = allowed("statement", statement)
+        self.warehouse_requests.labels(statement, _status(status)).inc()
+        self.warehouse_seconds.labels(statement).observe(seconds)
+        self.warehouse_bytes.labels("in").inc(bytes_in)
+        self.warehouse_bytes.labels("out").inc(bytes_out)
 
     def observe_bytes(self, direction: str, count: int) -> None:
         """Count bytes that went into the object store or came out of it."""
@@ -244,6 +269,10 @@ class Metrics:
 def allowed(label: str, value: str) -> str:
     """The value if the label may take it, else `other`."""
     return value if value in ALLOWED[label] else OTHER
+
+
+def _status(status: int) -> str:
+    return f"{status // 100}xx" if status not in (401, 403, 404, 422, 429) else str(status)
 
 
 METRICS = Metrics()

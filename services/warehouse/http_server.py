@@ -7,14 +7,15 @@ import hmac
 import json
 import logging
 import re
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from services.metrics import METRICS
 from services.tracing import RUN_ID_HEADER, run_scope
 from services.warehouse.http_engine import Answer, Engine
 from services.warehouse.http_errors import ServerError
@@ -63,45 +64,48 @@ class WarehouseServer:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        query_id = str(uuid.uuid4())
+        exchange = _Exchange(send)
         try:
             request = Request.of(scope)
-            query_id = request.fields.get("query_id") or query_id
-            if request.path in HEALTH:
-                await _send(send, 200, OK, {"Content-Type": TEXT})
+            exchange.query_id = request.fields.get("query_id") or exchange.query_id
+            if request.path in HEALTH or (request.path == "/" and request.method in ("GET", "HEAD") and "query" not in request.fields):
+                await exchange.send(200, OK, {"Content-Type": TEXT})
             elif request.path != "/":
                 text = f"There is no handle {request.path}\n\nUse / or /ping for health checks.\n"
-                await _send(send, 404, text.encode(), {"Content-Type": TEXT})
+                await exchange.send(404, text.encode(), {"Content-Type": TEXT})
             else:
                 with run_scope(request.headers.get(RUN_ID_HEADER.lower(), "")):
-                    await self._answer(request, query_id, receive, send)
+                    await self._answer(request, receive, exchange)
         except GoneError:
-            logger.info("The client of query %s went away.", query_id)
+            logger.info("The client of query %s went away.", exchange.query_id)
         except ServerError as error:
-            logger.info("Query %s: %s", query_id, error)
-            await _send_error(send, error, query_id)
+            logger.info("Query %s: %s", exchange.query_id, error)
+            await exchange.send_error(error)
         except Exception as error:  # whatever nobody foresaw is an answer, too: the client must not wait for it
-            logger.exception("Query %s failed", query_id)
-            await _send_error(send, ServerError("UNKNOWN_EXCEPTION", f"{type(error).__name__}: {error}"), query_id)
+            logger.exception("Query %s failed", exchange.query_id)
+            await exchange.send_error(ServerError("UNKNOWN_EXCEPTION", f"{type(error).__name__}: {error}"))
+        finally:
+            exchange.count()
 
-    async def _answer(self, request: Request, query_id: str, receive: Receive, send: Send) -> None:
-        is_form = request.headers.get("content-type", "").startswith("multipart/form-data")
-        if request.method in ("GET", "HEAD") and not request.fields.get("query"):
-            await _send(send, 200, OK, {"Content-Type": TEXT})
-            return
+    async def _answer(self, request: Request, receive: Receive, exchange: _Exchange) -> None:
         self._authenticate(request)
+        is_form = request.headers.get("content-type", "").startswith("multipart/form-data")
         if is_form:
             form = bytearray()
             await _read(receive, form.extend)
             request.add_form(bytes(form))
+            exchange.bytes_in = len(form)
         body = Body(request.fields.get("query", ""), request.headers.get("content-encoding", ""), self._engine.new_file)
         answer = Answer()
         try:
             if not is_form:
                 await _read(receive, body.add)
+                exchange.bytes_in = body.received_bytes
+            statement = self._for_engine(body.end())
+            exchange.statement = statement.kind
             run = partial(
                 self._engine.run,
-                self._for_engine(body.end()),
+                statement,
                 data=body.data,
                 database=request.headers.get("x-clickhouse-database") or request.fields.get("database", ""),
                 settings=request.engine_settings(),
@@ -110,7 +114,7 @@ class WarehouseServer:
                 compression=request.compression(),
             )
             answer = await asyncio.get_running_loop().run_in_executor(self._threads, run)
-            await _send_answer(send, answer, query_id)
+            await exchange.send_answer(answer)
         finally:
             body.close()
             if answer.path is not None:
@@ -139,6 +143,67 @@ class WarehouseServer:
             )
 
 
+class _Exchange:
+    """One request and its answer, counted at the end."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._started = time.perf_counter()
+        self.query_id = str(uuid.uuid4())
+        self.statement = "none"
+        self.status = 0
+        self.bytes_in = self.bytes_out = 0
+
+    def count(self) -> None:
+        """Tell the metrics; a client that went away has no status."""
+        if self.status:
+            seconds = time.perf_counter() - self._started
+            METRICS.observe_warehouse_request(self.statement, self.status, seconds, self.bytes_in, self.bytes_out)
+
+    async def send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send a short answer."""
+        await self._start(status, len(body), headers)
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def send_error(self, error: ServerError) -> None:
+        """Send code and text of an error, unless an answer has begun."""
+        if self.status:
+            return
+        headers = {"Content-Type": TEXT, "X-ClickHouse-Exception-Code": str(error.code), "X-ClickHouse-Query-Id": self.query_id}
+        if error.status == 401:
+            headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
+        await self.send(error.status, error.text().encode() + b"\n", headers)
+
+    async def send_answer(self, answer: Answer) -> None:
+        """Send rows and figures; a file goes piece by piece."""
+        headers = {"Content-Type": TYPES.get(answer.format, "application/octet-stream"), "X-ClickHouse-Query-Id": self.query_id}
+        headers["X-ClickHouse-Summary"] = json.dumps(answer.summary)
+        if answer.format:
+            headers["X-ClickHouse-Format"] = answer.format
+        if answer.path is None:
+            await self.send(200, answer.body, headers)
+            return
+        size = answer.path.stat().st_size
+        if answer.compression and size:
+            headers["Content-Encoding"] = answer.compression
+        await self._start(200, size, headers)
+        with answer.path.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _start(self, status: int, size: int, headers: Mapping[str, str]) -> None:
+        self.status, self.bytes_out = status, size
+        every = {
+            **headers,
+            "Content-Length": str(size),
+            "X-ClickHouse-Server-Display-Name": SERVER_NAME,
+            "X-ClickHouse-Timezone": "UTC",
+        }
+        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in every.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
 async def _read(receive: Receive, add: Callable[[bytes], object]) -> None:
     while True:
         message = await receive()
@@ -147,48 +212,3 @@ async def _read(receive: Receive, add: Callable[[bytes], object]) -> None:
         add(message.get("body", b""))
         if not message.get("more_body", False):
             return
-
-
-async def _send_answer(send: Send, answer: Answer, query_id: str) -> None:
-    headers = {"Content-Type": TYPES.get(answer.format, "application/octet-stream"), "X-ClickHouse-Query-Id": query_id}
-    if answer.format:
-        headers["X-ClickHouse-Format"] = answer.format
-    headers["X-ClickHouse-Summary"] = json.dumps(answer.summary)
-    if answer.path is None:
-        await _send(send, 200, answer.body, headers)
-        return
-    size = answer.path.stat().st_size
-    if answer.compression and size:
-        headers["Content-Encoding"] = answer.compression
-    await _start(send, 200, size, headers)
-    await _send_file(send, answer.path)
-
-
-async def _send_file(send: Send, path: Path) -> None:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _send_error(send: Send, error: ServerError, query_id: str) -> None:
-    headers = {"Content-Type": TEXT, "X-ClickHouse-Exception-Code": str(error.code), "X-ClickHouse-Query-Id": query_id}
-    if error.status == 401:
-        headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
-    await _send(send, error.status, error.text().encode() + b"\n", headers)
-
-
-async def _send(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-    await _start(send, status, len(body), headers)
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _start(send: Send, status: int, size: int, headers: Mapping[str, str]) -> None:
-    every = {
-        **headers,
-        "Content-Length": str(size),
-        "X-ClickHouse-Server-Display-Name": SERVER_NAME,
-        "X-ClickHouse-Timezone": "UTC",
-    }
-    pairs = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in every.items()]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
