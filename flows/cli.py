@@ -383,7 +383,9 @@ def warehouse(
 def flows(ctx: typer.Context) -> None:
     """Serve the Prefect flows, until Ctrl-C: letters, datasets, models, gis, maintenance, each when it is due."""
     from services.orchestrator.environment import prepare_environment
+    from services.orchestrator.prefect_api import check_prefect
 
+    check_prefect(ctx.obj.orchestrator)
     prepare_environment(ctx.obj)
     from flows.deployments import serve_all  # imports Prefect, which reads the environment then
 

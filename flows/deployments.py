@@ -78,17 +78,10 @@ TABLE = (
 def serve_all(settings: Settings) -> None:
     """Serve all flows until the process is told to stop; each run gets a process of its own.
 
-    Where ClickHouse is embedded, this process is its owner unless another one is, and the runs attach to it. Raises
-    ConfigurationError or OrchestratorError when Prefect cannot be used.
+    Where ClickHouse is embedded, this process is its owner unless another one is, and the runs attach to it. The caller has prepared
+    the environment and asked `check_prefect`.
     """
-    own = settings.orchestrator
-    if not own.prefect_api_url:
-        raise ConfigurationError(
-            "CARTULARY_ORCHESTRATOR__PREFECT_API_URL is empty: name Prefect's API (http://127.0.0.1:4200/api), or use `cartulary serve` "
-            "alone, which does the work itself."
-        )
-    api = PrefectApi(own)
-    logger.info("Prefect %s answers at %s.", api.version(), own.prefect_api_url)
+    api = PrefectApi(settings.orchestrator)
     with _metrics(settings), open_services(settings) as services, answering(services.warehouse):
         repair_gold(services, utc_now())
         with _sweeping(api, services):

@@ -163,6 +163,16 @@ class PrefectOrchestrator:
             self._stop.wait(WAKE_PAUSE_SECONDS)
 
 
+def check_prefect(settings: OrchestratorSettings) -> None:
+    """Raise ConfigurationError when there is no URL or the password is wrong, OrchestratorError when nobody answers there."""
+    if not settings.prefect_api_url:
+        raise ConfigurationError(
+            "CARTULARY_ORCHESTRATOR__PREFECT_API_URL is empty: name Prefect's API (http://127.0.0.1:4200/api), or use `cartulary serve` "
+            "alone, which does the work itself."
+        )
+    logger.info("Prefect %s answers at %s.", PrefectApi(settings).version(), settings.prefect_api_url)
+
+
 def wake_letters(api: PrefectApi, now: datetime) -> bool:
     """Schedule one run of the letters' flow unless one is waiting that will see the new work; whether one was scheduled.
 
