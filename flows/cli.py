@@ -20,6 +20,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from flows.clock import utc_now
+from flows.export import export_app
 from services.errors import ConfigurationError, IntakeError, PlatformError
 from services.logs import start_logging
 from services.settings import read_settings
@@ -66,6 +67,7 @@ dataset_app = typer.Typer(no_args_is_help=True, help="Datasets: scaffold a new o
 app.add_typer(letters_app, name="letters")
 app.add_typer(keys_app, name="keys")
 app.add_typer(dataset_app, name="dataset")
+app.add_typer(export_app, name="export")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -193,7 +193,7 @@ def _label_settings(label: Label, placement: str) -> Element:
         text, "text-buffer", bufferDraw="1", bufferSize=_mm(2), bufferSizeUnits="MM", bufferColor=_rgba(label.halo), bufferOpacity="0.9"
     )
     ElementTree.SubElement(settings, "placement", placement=placement, dist=_mm(12) if placement == AROUND_POINT else "0", distUnits="MM")
-    ElementTree.SubElement(settings, "rendering", drawLabels="1", obstacle="1", upsidedownLabels="0")
+    ElementTree.SubElement(settings, "rendering", drawLabels="1", obstacle="0", upsidedownLabels="0")
     return settings
 
 

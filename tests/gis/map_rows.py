@@ -84,11 +84,11 @@ def fill_mirror(url: str, rows: Mapping[str, list[Row]] | None = None) -> Settin
     with open_mirror(postgis) as connection:
         schema.prepare(connection, postgis)
         for table in TABLES:
-            schema.create(connection, table)
+            schema.create(connection, table, has_key=True)
             with connection.cursor() as cursor:
                 for number, row in enumerate(rows.get(table.name, [])):
                     insert(cursor, table, row, number)
-            schema.index(connection, table)
+            schema.index(connection, table, has_key=True)
         schema.grant(connection, TABLES, postgis)
         for role in (postgis.public_role, postgis.restricted_role):
             connection.execute(sql.SQL("alter role {} login").format(sql.Identifier(role)))

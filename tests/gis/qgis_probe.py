@@ -62,6 +62,13 @@ def probe_project(path, picture, width, height, zoom):
     return result
 
 
+def walk(rule, rules):
+    for child in rule.children():
+        is_valid = not child.filter() or not child.filter().hasParserError()
+        rules.append({"filter": child.filterExpression(), "valid": is_valid, "label": child.label()})
+        walk(child, rules)
+
+
 def probe_styles(files):
     found = {}
     for path, geometry in files:
@@ -76,14 +83,8 @@ def probe_styles(files):
             message, is_loaded = layer.loadNamedStyle(path)
         rules = []
 
-        def walk(rule):
-            for child in rule.children():
-                is_valid = not child.filter() or not child.filter().hasParserError()
-                rules.append({"filter": child.filterExpression(), "valid": is_valid, "label": child.label()})
-                walk(child)
-
         if layer.renderer().type() == "RuleRenderer":
-            walk(layer.renderer().rootRule())
+            walk(layer.renderer().rootRule(), rules)
         found[path] = {"loaded": is_loaded, "message": message, "renderer": layer.renderer().type(), "rules": rules}
     return found
 
