@@ -41,7 +41,10 @@ class _Search:
         return self.left[0] if self.left else None
 
     def _may_find_more(self, step: Step) -> bool:
-        if self.is_unanswered or any(isinstance(match, StreetMatch) and match.address_id for match in self.matches):
+        # A house on a street that is spelled a little differently ends nothing: the street as it was read may exist as well.
+        if self.is_unanswered or any(
+            isinstance(match, StreetMatch) and match.address_id and match.street_edits == 0 for match in self.matches
+        ):
             return False
         if step.aim == "place":
             return self.known.precision == "none" and not self.matches

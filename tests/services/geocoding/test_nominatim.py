@@ -21,6 +21,7 @@ from services.geocoding.chain import NominatimGeocoder
 from services.geocoding.ladder import distance_m
 from services.geocoding.nominatim import NominatimClient
 from services.geocoding.questions import Question
+from services.geocoding.register import RegisterGeocoder
 from services.settings import GeocodingSettings, Settings
 from services.state.state import State
 from services.warehouse.client import Warehouse
@@ -126,6 +127,19 @@ def test_the_register_repairs_what_nominatim_cannot(geocoder: NominatimGeocoder,
     assert (found.geocoder, found.precision, found.matched_street) == ("nominatim", "house", KNOWN_STREET)
     assert found.street_edits == 1, "measured against what was read, not against the repaired spelling"
     assert found.street_similarity < 1
+
+
+def test_a_street_that_the_register_lacks_is_not_taken_for_one_like_it(
+    geocoder: NominatimGeocoder, register: Warehouse, nominatim: NominatimServer
+) -> None:
+    there = [address for address in nominatim.town.addresses if address.street == "Hill Lane" and address.housenumber != "11"]
+    load_register(register, [(a.address_id, a.street, a.housenumber, a.postcode, a.city, a.longitude, a.latitude) for a in there])
+    asked = Address("Mill Lane", "11", "7430", "Marlowick")
+    known = RegisterGeocoder(register).geocode({"it": asked})["it"]
+    assert (known.matched_street, known.candidate_margin > 0.1) == ("Hill Lane", True), "the register is sure, and wrong"
+    found = geocoder.geocode({"it": asked})["it"]
+    assert (found.geocoder, found.precision, found.matched_street, found.street_edits) == ("nominatim", "house", "Mill Lane", 0)
+    assert 0.02 < found.candidate_margin < 0.1, "the one like it is a candidate"
 
 
 def test_the_register_repairs_the_town(geocoder: NominatimGeocoder, client: NominatimClient) -> None:
