@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.reachability import reach_outside
 from services.errors import PlatformError
 from services.settings import PROJECT_ROOT, Settings
 from services.warehouse.owner import DirectoryLock
@@ -29,9 +30,9 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """All checks of the embedded mode; a check that itself breaks is a finding, never a crash."""
+    """All checks of this machine and of every service that the settings name; a check that itself breaks is a finding, never a crash."""
     findings = []
-    for check in (_python, _processor, _memory, _data_dir, _disk, _packages, _portal, _fonts_and_models):
+    for check in (_python, _processor, _memory, _data_dir, _disk, _packages, _portal, _fonts_and_models, _outside):
         findings += list(_guarded(check, settings))
     return findings
 
@@ -104,3 +105,9 @@ def _portal(settings: Settings) -> Iterator[Finding]:
 def _fonts_and_models(settings: Settings) -> Iterator[Finding]:
     models = list(Path(str(importlib.metadata.distribution("rapidocr").locate_file("rapidocr/models"))).glob("*.onnx"))
     yield Finding("reader's models", bool(models), f"{len(models)} inside the package", "make clean setup")
+
+
+def _outside(settings: Settings) -> Iterator[Finding]:
+    for reach in reach_outside(settings):
+        repair = f"start it, or correct {reach.setting} and what belongs to it in .env"
+        yield Finding(reach.name, not reach.problem, reach.problem or "answers", repair)
