@@ -27,6 +27,7 @@ class Condition(_Part):
     below: float | None = None
     equals: str | None = None
     is_null: bool | None = None
+    is_empty: bool | None = None
 
 
 class Scales(_Part):

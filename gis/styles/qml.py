@@ -92,6 +92,8 @@ def _filtered(condition: Condition, kind: str, is_otherwise: bool = False) -> di
         tests.append(f"{column} < {condition.below:g}")
     if condition.is_null is not None:
         tests.append(f"{column} is {'' if condition.is_null else 'not '}null")
+    if condition.is_empty is not None:
+        tests.append(f"{column} {'=' if condition.is_empty else '<>'} ''")
     return {"filter": " and ".join(tests)} if tests else {}
 
 

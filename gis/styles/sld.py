@@ -95,17 +95,24 @@ def _add_filter(rule: Element, condition: Condition, kind: str) -> None:
         tests.append(_compare("PropertyIsLessThan", condition.column, condition.below))
     if condition.is_null is not None:
         test = _compare("PropertyIsNull", condition.column)
-        if not condition.is_null:
-            negated = Element(f"{{{OGC}}}Not")
-            negated.append(test)
-            test = negated
-        tests.append(test)
+        tests.append(test if condition.is_null else _negated(test))
+    if condition.is_empty is not None:
+        # At least one character: a literal without any is read as none at all.
+        test = _compare("PropertyIsLike", condition.column, ".*")
+        test.attrib.update(wildCard="*", singleChar=".", escape="!")
+        tests.append(_negated(test) if condition.is_empty else test)
     if not tests:
         return
     parent = ElementTree.SubElement(rule, f"{{{OGC}}}Filter")
     if len(tests) > 1:
         parent = ElementTree.SubElement(parent, f"{{{OGC}}}And")
     parent.extend(tests)
+
+
+def _negated(test: Element) -> Element:
+    element = Element(f"{{{OGC}}}Not")
+    element.append(test)
+    return element
 
 
 def _compare(operator: str, column: str, value: str | float | None = None) -> Element:

@@ -50,6 +50,10 @@ def test_every_table_has_a_style_of_its_own_columns() -> None:
         parts = [*file.rules, *(label.when for label in file.labels)]
         used = {part.column for part in parts} | {label.column for label in file.labels} | {file.order_by}
         assert used - {""} <= set(table.columns.keys()) - {ROW_HASH}, table.name
+        for part in parts:
+            # A column that is never null is empty instead, as the code of the area around the outermost one is.
+            assert part.is_null is None or table.columns[part.column].nullable, (table.name, part)
+            assert part.is_empty is None or not table.columns[part.column].nullable, (table.name, part)
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
