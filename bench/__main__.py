@@ -9,6 +9,8 @@ MODULES = {
     "load": "a CSV through the loader against ClickHouse's own INSERT … SELECT … FROM file()",
     "one_letter": "one more letter on top of a million requests against the same on an empty warehouse",
     "reading": "the reading path against the OCR library alone",
+    "gis_sync": "a sync of the map mirror, full and of one row in a hundred, against ogr2ogr",
+    "nearest": "the nearest facilities of a million address points against PostGIS",
     "api": "API requests against a bare route and against the raw query",
 }
 
