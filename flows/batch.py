@@ -14,12 +14,16 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
+from rich.console import Console
 
 from flows.clock import utc_now
+from flows.steps.gold import journal
 from flows.steps.run import Progress, RunResult
 from services.errors import PlatformError
+from services.logs import start_logging
+from services.orchestrator.environment import PACKAGES
 from services.orchestrator.prefect_api import PrefectApi
-from services.settings import read_settings
+from services.settings import Settings, read_settings
 from services.state.locks import this_process
 from services.tracing import run_scope
 from services.wiring import Services, open_services
@@ -45,6 +49,7 @@ def run_batch(title: str, work: Work) -> State[Any]:
     A PlatformError ends the run as failed with its sentence: what is outstanding stays so in our own state, and the next run takes it.
     """
     settings, run_id = read_settings(), str(flow_run.id)
+    _start_logging(settings)
     try:
         with run_scope(run_id), open_services(settings) as services, _alive(services, run_id):
             _take_over(PrefectApi(settings.orchestrator), run_id)
@@ -61,6 +66,13 @@ def run_batch(title: str, work: Work) -> State[Any]:
     except PlatformError as error:
         again = "The next run tries again." if error.retryable else "A person has to look at it."
         return Failed(message=f"{error} {again}")
+
+
+def _start_logging(settings: Settings) -> None:
+    """Our lines, from info on, go where those of the flows' process go, and into Prefect's log of the run."""
+    start_logging(settings.log, Console(stderr=True))
+    for package in PACKAGES:
+        logging.getLogger(package).setLevel(logging.INFO)
 
 
 @contextmanager
@@ -127,7 +139,7 @@ def summary(title: str, services: Services, counts: Mapping[str, Mapping[str, in
     failed = services.state.work.failed()
     lines += ["", f"## Failed for good: {len(failed)}", ""]
     lines += [f"- {item.kind} {item.key}: {' '.join(item.error.split())[:300]}" for item in failed[:FAILURES_SHOWN]]
-    if not error:
+    if any(build.state == "published" for build in journal(services.warehouse)):
         in_review = services.warehouse.scalar(IN_REVIEW.read_text(encoding="utf-8"))
         lines += ["", f"## Letters in review: {int(in_review or 0)}"]
     return "\n".join(lines)

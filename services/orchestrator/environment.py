@@ -8,6 +8,8 @@ from services.settings import PREFIX, Settings
 
 # Where the processes of the runs leave their metrics, which the flows' process serves.
 METRICS_DIRECTORY = "flows/metrics"
+# Whose log lines belong to the run that Prefect shows.
+PACKAGES = ("flows", "services", "gis")
 ALWAYS = {
     # Nothing leaves the machine.
     "DO_NOT_TRACK": "1",
@@ -16,8 +18,7 @@ ALWAYS = {
     "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
     # Without an answer at our URL Prefect would start a server of its own.
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
-    # Our own lines belong to the run that Prefect shows.
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,services,gis",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": ",".join(PACKAGES),
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "PREFECT_FLOWS_DEFAULT_RETRIES": "0",
 }
