@@ -188,11 +188,11 @@ def test_a_question_that_it_cannot_take_says_nothing_about_others(server: Faulty
 
 
 def test_waits_for_a_slow_server_no_longer_than_told(server: FaultyServer, pauses: Pauses) -> None:
-    server.wait = lambda: time.sleep(1)
+    server.wait = lambda: time.sleep(3)
     started = time.monotonic()
     with pytest.raises(GeocodingError, match="GeocoderTimedOut"):
         client_of(server, pauses, timeout_seconds=0.1).ask(QUESTION)
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 2.5
 
 
 def test_who_is_away_is_not_asked_a_thousand_times(server: FaultyServer, pauses: Pauses) -> None:
@@ -202,14 +202,14 @@ def test_who_is_away_is_not_asked_a_thousand_times(server: FaultyServer, pauses:
         with pytest.raises(GeocodingError):
             client.ask(QUESTION)
     assert len(server.asked) == 3 * ATTEMPTS
-    assert METRICS.geocoder_breaker._value.get() == 2
+    assert METRICS.registry.get_sample_value("cartulary_geocoder_breaker") == 2
     assert not client.is_up()
     server.answers = [FOUND]
     with pytest.raises(GeocodingError, match="not asked for a while"):
         client.ask(QUESTION)
     pauses.now += 31
     assert client.ask(QUESTION) == [HOUSE]
-    assert METRICS.geocoder_breaker._value.get() == 0
+    assert METRICS.registry.get_sample_value("cartulary_geocoder_breaker") == 0
 
 
 def test_who_is_back_is_asked_at_once(server: FaultyServer, pauses: Pauses) -> None:
