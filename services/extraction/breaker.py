@@ -34,8 +34,8 @@ class CircuitBreaker:
 
     @property
     def is_proven(self) -> bool:
-        """Whether somebody has succeeded since the last failure that counted, or since the start."""
-        return not self._is_open and self._has_succeeded and self._failures == 0
+        """Whether the way is open and somebody has succeeded since it last was not; a failure or two among others prove nothing."""
+        return not self._is_open and self._has_succeeded
 
     def allows(self) -> bool:
         """Whether the caller may ask now; who may must tell how it went, by `succeeded`, `failed` or `left`."""
@@ -62,7 +62,7 @@ class CircuitBreaker:
                 return
             self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS) if self._is_open else FIRST_PAUSE_SECONDS
             self._open_until = self._monotonic() + self._pause
-            self._is_open, self._is_trying = True, False
+            self._is_open, self._is_trying, self._has_succeeded = True, False, False
             self._on_change("open")
 
     def left(self) -> None:

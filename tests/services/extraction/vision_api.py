@@ -58,7 +58,8 @@ class Asked:
 
 @dataclass
 class VisionApi:
-    """`faults` happen to the next requests, one each (empty: none); `seconds` is how long every answer takes."""
+    """`faults` happen to the next requests, one each (empty: none), then `always` to all or `cursed` to some; `seconds` is how long
+    every answer takes."""
 
     port: int = 0
     prefix: str = ""
@@ -68,6 +69,7 @@ class VisionApi:
     answer: Callable[[Asked], Answer] = lambda asked: ANSWER
     faults: deque[str] = field(default_factory=deque)
     always: str = ""
+    cursed: Callable[[Asked], str] = lambda asked: ""
     asked: list[Asked] = field(default_factory=list)
     most_at_once: int = 0
     _now: int = 0
@@ -88,9 +90,9 @@ class VisionApi:
             with self._lock:
                 self._now -= 1
 
-    def next_fault(self) -> str:
+    def next_fault(self, asked: Asked) -> str:
         with self._lock:
-            return self.faults.popleft() if self.faults else self.always
+            return self.faults.popleft() if self.faults else self.always or self.cursed(asked)
 
 
 def completion(text: str | None, model: str, usage: dict[str, int] | None, reason: str = "stop") -> dict[str, Any]:
@@ -121,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         if wrong is not None:
             self._send(wrong[0], {"message": wrong[1], "detail": wrong[1]})
             return
-        fault = self.api.next_fault()
+        fault = self.api.next_fault(asked)
         if fault in ("slow", "cut", "drop"):
             self._fail_below_http(fault, asked)
         elif fault.split(":")[0] in _STATUSES:
