@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from flows.steps.load import LEASE_SECONDS
@@ -26,15 +26,15 @@ def clean_up(services: Services, *, clock: Clock) -> StepResult:
         "sessions": state.sessions.forget_expired(now),
         "geocoder_answers": state.geocode_cache.forget_expired(now),
         "leases": state.locks.forget(now - LEASES_KEPT),
-        "incoming_tables": _drop_orphaned_tables(services),
+        "incoming_tables": _drop_orphaned_tables(services, now - timedelta(seconds=LEASE_SECONDS)),
     }
     state.database.vacuum()
     return StepResult("clean_up", counts, "" if any(counts.values()) else "Nothing had expired; the state database was vacuumed.")
 
 
-def _drop_orphaned_tables(services: Services) -> int:
+def _drop_orphaned_tables(services: Services, before: datetime) -> int:
     """Drop tables of incoming batches that are older than any load may take: their processes are dead."""
-    orphans = services.warehouse.query(ORPHANED.read_text(encoding="utf-8"), {"age_seconds": LEASE_SECONDS})
+    orphans = services.warehouse.query(ORPHANED.read_text(encoding="utf-8"), {"before": int(before.timestamp())})
     for orphan in orphans:
         services.warehouse.command(f"drop table if exists bronze.`{orphan['name']}` sync")
     return len(orphans)

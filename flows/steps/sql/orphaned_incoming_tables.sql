@@ -3,4 +3,4 @@ from system.tables
 where
     database = 'bronze'
     and startsWith(name, 'incoming_')
-    and metadata_modification_time < now() - toIntervalSecond({age_seconds:UInt32})
+    and toUnixTimestamp(metadata_modification_time) < {before:UInt32}

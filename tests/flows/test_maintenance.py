@@ -1,0 +1,142 @@
+"""What maintenance throws away and what it leaves, and which runs are swept away."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from services.settings import Settings, StateSettings
+from services.state.locks import this_process
+from services.state.state import State
+from services.wiring import Services
+
+pytest.importorskip("prefect", reason="no Prefect here: make setup")
+
+from flows.batch import run_lock
+from flows.maintenance import GRACE, sweep_dead_runs
+from flows.run_metrics import runs_registry
+from flows.steps.clean import clean_up
+from services.orchestrator.prefect_api import Run
+
+COUNTING = """
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+registry = CollectorRegistry()
+Counter("letters", "Letters", ["state"], registry=registry).labels("read").inc(2)
+Histogram("seconds", "Seconds", buckets=(1,), registry=registry).observe(0.5)
+Gauge("waiting", "Waiting", registry=registry).set(7)
+"""
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def state(request: pytest.FixtureRequest, settings: Settings) -> Iterator[State]:
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_database")
+        settings = settings.model_copy(update={"state": StateSettings(url=SecretStr(url))})
+    opened = State.open(settings)
+    yield opened
+    opened.close()
+
+
+class Prefect:
+    """The runs that Prefect takes for alive, and which of them were ended; `after` is what it has at the second look."""
+
+    def __init__(self, *runs: Run, after: tuple[Run, ...] | None = None) -> None:
+        self._looks = [runs, runs if after is None else after]
+        self.ended: list[tuple[str, str]] = []
+
+    def deployment_ids(self) -> list[str]:
+        return ["d1"]
+
+    def runs(self, deployment_ids: list[str], states: tuple[str, ...]) -> list[Run]:
+        return list(self._looks.pop(0))
+
+    def end_run(self, run_id: str, state: str, message: str) -> None:
+        self.ended.append((run_id, state))
+
+
+def run(name: str, state: str = "RUNNING", age: timedelta = timedelta(seconds=10)) -> Run:
+    return Run(name, "d1", state, clock() - age)
+
+
+def sweep(prefect: Prefect, state: State) -> list[str]:
+    api: Any = prefect
+    return sweep_dead_runs(api, state.locks, clock=clock, confirm_seconds=0)
+
+
+def test_a_vacuum_leaves_the_state_usable(state: State) -> None:
+    state.idempotency.begin("key", "hash", clock())
+    state.database.vacuum()
+    assert state.idempotency.forget(clock() + timedelta(seconds=1)) == 1
+    state.database.vacuum()
+
+
+def test_a_run_that_lives_is_left_alone(state: State) -> None:
+    with state.locks.hold(run_lock("r1"), owner=this_process(), lease_seconds=30, wait_seconds=0, clock=clock):
+        assert sweep(Prefect(run("r1", age=GRACE * 100)), state) == []
+
+
+def test_a_run_that_just_starts_is_left_alone(state: State) -> None:
+    assert sweep(Prefect(run("r1", "PENDING"), run("r2")), state) == []
+
+
+def test_a_run_whose_process_died_is_swept_at_once(state: State) -> None:
+    state.locks._take(run_lock("r1"), "token", "process 1 on another machine", 1, clock() - timedelta(minutes=1))
+    prefect = Prefect(run("r1"))
+    assert sweep(prefect, state) == ["r1"]
+    assert prefect.ended == [("r1", "CRASHED")]
+
+
+def test_a_run_that_never_showed_itself_is_swept_after_a_while(state: State) -> None:
+    prefect = Prefect(run("r1", "PENDING", age=GRACE * 2), run("r2", "PENDING"))
+    assert sweep(prefect, state) == ["r1"]
+
+
+def test_a_run_that_ends_just_now_is_left_alone(state: State) -> None:
+    assert sweep(Prefect(run("r1", age=GRACE * 2), after=()), state) == []
+
+
+def test_what_has_expired_is_thrown_away_and_nothing_else(services: Services) -> None:
+    old, now, state = clock() - timedelta(days=30), clock(), services.state
+    state.idempotency.begin("old", "hash", old)
+    state.idempotency.begin("new", "hash", now)
+    assert state.sessions.redeem(state.sessions.create_one_time_token(old), old)
+    session = state.sessions.redeem(state.sessions.create_one_time_token(now), now)
+    state.locks._take("build", "token", "dead", 1, old)
+    services.warehouse.command("create table bronze.incoming_fresh (a String) engine = Memory")
+    try:
+        counts = clean_up(services, clock=clock).counts
+        assert services.warehouse.scalar("exists table bronze.incoming_fresh") == 1
+    finally:
+        services.warehouse.command("drop table if exists bronze.incoming_fresh sync")
+    assert counts["leases"] == 1
+    assert session is not None
+    assert state.sessions.session_scopes(session, now)
+    assert state.idempotency.forget(now + timedelta(seconds=1)) == 1, "the new one was still there"
+
+
+def test_tables_that_dead_loads_left_are_dropped(services: Services) -> None:
+    services.warehouse.command("create table bronze.incoming_left (a String) engine = Memory")
+    assert clean_up(services, clock=lambda: clock() + timedelta(hours=7)).counts["incoming_tables"] == 1
+    assert services.warehouse.scalar("exists table bronze.incoming_left") == 0
+
+
+def test_metrics_of_ended_runs_add_up_in_one_file(tmp_path: Path) -> None:
+    registry = runs_registry(tmp_path)
+    for expected in (2, 4):
+        subprocess.run([sys.executable, "-c", COUNTING], env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}, check=True, timeout=60)
+        assert registry.get_sample_value("letters_total", {"state": "read"}) == expected
+        assert registry.get_sample_value("seconds_count") == expected / 2
+        assert registry.get_sample_value("seconds_bucket", {"le": "1.0"}) == expected / 2
+    assert registry.get_sample_value("waiting") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["counter_done.db", "histogram_done.db"]
