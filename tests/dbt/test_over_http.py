@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from warehouse_support import ServingProcess, environment
 
 from services.errors import WarehouseError
 from services.warehouse.client import Warehouse
-from warehouse_support import ServingProcess, environment
 
 FOLDER = Path(__file__).parent
 WORKER = FOLDER / "build_worker.py"
