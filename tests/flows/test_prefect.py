@@ -146,6 +146,17 @@ def test_uploads_wake_one_batch_that_may_be_killed(prefect_server: PrefectServer
     assert [(schedule["active"], schedule["schedule"]["interval"]) for schedule in schedules] == [(True, 300.0)]
 
 
+def test_prefect_plans_the_runs_of_a_schedule(prefect_server: PrefectServer, place: Place) -> None:
+    """Without SQLAlchemy below 2.1 Prefect 3.8.8's scheduler fails each time ("Can't evaluate bulk DML statement"), and plans nothing."""
+    with running([*COMMAND, "flows"], place.env, place.log):
+        until(
+            lambda: any(run["auto_scheduled"] for run in prefect_server.runs("SCHEDULED", "PENDING", "RUNNING", "COMPLETED")),
+            "the run in five minutes is planned",
+            place.log,
+            seconds=120,
+        )
+
+
 def test_what_is_wrong_with_prefect_is_said(place: Place) -> None:
     wrong = {**place.env, "CARTULARY_ORCHESTRATOR__PREFECT_AUTH": "admin:wrong", "COLUMNS": "400"}
     away = {**place.env, "CARTULARY_ORCHESTRATOR__PREFECT_API_URL": "http://127.0.0.1:1/api", "COLUMNS": "400"}
