@@ -24,6 +24,6 @@ from facilities_received;
 
 create index facilities_geometry on facilities using gist (geometry);
 
-vacuum analyze points;
+analyze points;
 
 analyze facilities;
