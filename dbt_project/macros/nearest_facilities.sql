@@ -2,8 +2,9 @@
   The nearest facility of each kind for many points, without comparing all with all; `points` is a relation with `key`, longitude and
   latitude, and with facility_kind where a point asks for one kind only. Columns: key, facility_kind, facility_id, distance_km.
 
-  Points and facilities are grouped into H3 cells, and each cell gets the smallest circle around its centre that holds its members (radius
-  from the members themselves, so neither the shape of the hexagons nor children that stick out of their parent matter). By the
+  Points and facilities are grouped into H3 cells, and each cell gets a circle around its centre that holds its members: for points
+  that of the corners of resolution 8, and of these circles for coarser cells; for facilities the smallest one around the
+  facilities themselves. So children that stick out of their parent do not matter. By the
   triangle inequality the distance between a point and a facility differs from that of the two centres by at most the sum of
   both radii. Going down from resolution 0 to 8, a pair of cells is kept only while its smallest possible distance does not exceed the
   largest possible distance of the best pair, so the true nearest facility is never dropped; what is left at the end are the
@@ -39,19 +40,43 @@ facilities as (
     where longitude is not null and latitude is not null
 
 ),
-{% for resolution in resolutions %}
-point_cells_{{ resolution }} as (
+occupied as (
 
-    select
+    select distinct
         {{ 'facility_kind,' if has_kind }}
-        {{ 'cell_8' if resolution == 8 else 'h3ToParent(cell_8, ' ~ resolution ~ ')' }} as cell,
-        any(h3ToGeo(cell)) as centre,
-        max({{ great_circle_km('h3ToGeo(cell).2', 'h3ToGeo(cell).1', 'point_longitude', 'point_latitude') }}) as radius_km
+        cell_8 as cell
     from points
-    group by {{ 'facility_kind, ' if has_kind }}cell
 
 ),
 
+-- From the corners and not from the points: those are asked where they lie, and nothing else, as often as there are resolutions.
+point_cells_8 as (
+
+    select
+        {{ 'facility_kind,' if has_kind }}
+        cell,
+        h3ToGeo(cell) as centre,
+        arrayMax(corner -> {{ great_circle_km('centre.2', 'centre.1', 'corner.2', 'corner.1') }}, h3ToGeoBoundary(cell)) as radius_km
+    from occupied
+
+),
+{% for resolution in resolutions %}
+{%- if resolution != 8 %}
+point_cells_{{ resolution }} as (
+
+    select
+        {{ 'finer.facility_kind as facility_kind,' if has_kind }}
+        h3ToParent(finer.cell, {{ resolution }}) as cell,
+        any(h3ToGeo(h3ToParent(finer.cell, {{ resolution }}))) as centre,
+        max(
+            {{ great_circle_km('h3ToGeo(h3ToParent(finer.cell, ' ~ resolution ~ ')).2', 'h3ToGeo(h3ToParent(finer.cell, ' ~ resolution ~ ')).1', 'finer.centre.2', 'finer.centre.1') }}
+            + finer.radius_km
+        ) as radius_km
+    from point_cells_8 as finer
+    group by {{ 'facility_kind, ' if has_kind }}cell
+
+),
+{% endif %}
 compared_{{ resolution }} as (
 
     select
@@ -98,34 +123,43 @@ kept_{{ resolution }} as (
 
 ),
 {% endfor %}
+candidates as (
+
+    -- The facilities to measure, once per cell and not per point, in the order in which the lowest facility_id comes first.
+    select
+        kept.cell as cell,
+        kept.facility_kind as facility_kind,
+        arraySort(groupArray((facilities.facility_id, facilities.facility_longitude, facilities.facility_latitude))) as found,
+        found.1 as facility_ids,
+        found.2 as longitudes,
+        found.3 as latitudes
+    from kept_8 as kept
+    inner join facilities on kept.facility_cell = facilities.cell_8 and kept.facility_kind = facilities.facility_kind
+    group by cell, facility_kind
+
+),
+
 measured as (
 
     select
         points.{{ key }} as {{ key }},
-        kept.facility_kind as facility_kind,
-        facilities.facility_id as facility_id,
-        round({{ great_circle_km('points.point_longitude', 'points.point_latitude', 'facilities.facility_longitude', 'facilities.facility_latitude') }}, 6) as distance_km
-    from kept_8 as kept
-    inner join points on kept.cell = points.cell_8{{ ' and kept.facility_kind = points.facility_kind' if has_kind }}
-    inner join facilities on kept.facility_cell = facilities.cell_8 and kept.facility_kind = facilities.facility_kind
-
-),
-
-final as (
-
-    select
-        {{ key }},
-        facility_kind,
-        argMin((facility_id, distance_km), (distance_km, facility_id)) as nearest
-    from measured
-    group by {{ key }}, facility_kind
+        candidates.facility_kind as facility_kind,
+        candidates.facility_ids as facility_ids,
+        arrayMap(
+            (facility_longitude, facility_latitude) -> round({{ great_circle_km('points.point_longitude', 'points.point_latitude', 'facility_longitude', 'facility_latitude') }}, 6),
+            candidates.longitudes,
+            candidates.latitudes
+        ) as distances_km,
+        arrayMin(distances_km) as distance_km
+    from points
+    inner join candidates on points.cell_8 = candidates.cell{{ ' and points.facility_kind = candidates.facility_kind' if has_kind }}
 
 )
 
 select
     {{ key }},
     facility_kind,
-    nearest.1 as facility_id,
-    nearest.2 as distance_km
-from final
+    facility_ids[indexOf(distances_km, distance_km)] as facility_id,
+    distance_km
+from measured
 {% endmacro %}
