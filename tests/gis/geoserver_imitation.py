@@ -73,21 +73,24 @@ class GeoServerImitation:
             path = path.removeprefix(CONTEXT)
             if not path.startswith(("/rest", "/gwc/rest")):
                 return Services(self.state, self._roles(headers)).answer(path, query)
-            if self._roles(headers) != {"ADMIN"}:
-                return 401, "text/html", b"HTTP Status 401"
-            try:
-                result = Rest(self.state, self.checks_database).answer(method, path, query, headers.get("Content-Type", ""), body)
-            except Refused as error:
-                if error.status != 404 or method in ("POST", "PUT"):
-                    self.refusals.append((error.status, method, path))
-                return error.status, "text/plain", str(error).encode()
-            if method != "GET":
-                self.writes.append((method, path))
-                if self.dies_after_writes is not None and len(self.writes) >= self.dies_after_writes:
-                    self.dies_after_writes, self._is_dead = None, True
-                    threading.Thread(target=self.stop).start()
-                    return None
-            return result
+            return self._rest(method, path, query, headers, body)
+
+    def _rest(self, method: str, path: str, query: dict[str, str], headers: Any, body: bytes) -> tuple[int, str, bytes] | None:
+        if self._roles(headers) != {"ADMIN"}:
+            return 401, "text/html", b"HTTP Status 401"
+        try:
+            result = Rest(self.state, self.checks_database).answer(method, path, query, headers.get("Content-Type", ""), body)
+        except Refused as error:
+            if error.status != 404 or method in ("POST", "PUT"):
+                self.refusals.append((error.status, method, path))
+            return error.status, "text/plain", str(error).encode()
+        if method != "GET":
+            self.writes.append((method, path))
+            if self.dies_after_writes is not None and len(self.writes) >= self.dies_after_writes:
+                self.dies_after_writes, self._is_dead = None, True
+                threading.Thread(target=self.stop).start()
+                return None
+        return result
 
     def _roles(self, headers: Any) -> set[str]:
         expected = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
