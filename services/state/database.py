@@ -29,8 +29,12 @@ class Database:
         self._name = str(self.url.database) if self.is_sqlite else f"{self.url.database} at {self.url.host}:{self.url.port or 5432}"
         with METRICS.call("state", "open"), _errors(f"open the state database {self._name}"):
             self.engine = open_engine(self.url)
-            with self._transaction() as connection:
-                prepare(connection)
+            try:
+                with self._transaction() as connection:
+                    prepare(connection)
+            except BaseException:
+                self.engine.dispose()
+                raise
 
     def close(self) -> None:
         """Close all connections."""

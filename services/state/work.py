@@ -187,7 +187,7 @@ class WorkQueue:
         """Make pending what processes of this machine claimed that are no more (see `locks.is_gone`); returns how many items."""
         statement = select(work.c.owner).where(work.c.state == "claimed").distinct()
         with self._database.reading() as connection:
-            dead = [owner for owner in connection.execute(statement).scalars() if is_gone(owner)]
+            dead = [row.owner for row in connection.execute(statement) if is_gone(row.owner)]
         is_left = and_(work.c.state == "claimed", work.c.owner.in_(dead))
         return self._change_all(is_left, {"state": "pending", "owner": "", "lease_until": None}) if dead else 0
 
