@@ -25,7 +25,21 @@ pytest_plugins = ["postgres_support"]
 
 COMPLETE = "CARTULARY_TESTS_COMPLETE"
 # The longest files first, so that no worker is left with one of them at the end.
-LONGEST = ("test_kill", "test_demo_command", "test_incremental", "test_main_job", "test_run", "test_build", "test_ocr")
+LONGEST = (
+    "test_outages",
+    "test_kill",
+    "test_prefect",
+    "test_demo_command",
+    "test_nominatim",
+    "test_over_http",
+    "test_incremental",
+    "test_main_job",
+    "test_run",
+    "test_serve_beside",
+    "test_vision",
+    "test_build",
+    "test_ocr",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,9 +10,9 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Event, Thread
 
+from services.breaker import BreakerState, CircuitBreaker
 from services.errors import ExtractionError, PlatformError
 from services.extraction.base import OUTAGES, Attempt, Extraction, Extractor, LetterFile, Reader
-from services.extraction.breaker import BreakerState, CircuitBreaker
 from services.extraction.cache import AnswerCache
 from services.extraction.own_addresses import own_addresses
 from services.extraction.vision_answer import UnusableAnswerError

@@ -19,8 +19,8 @@ from geopy.exc import (  # type: ignore[import-untyped]
 )
 from geopy.geocoders import Nominatim  # type: ignore[import-untyped]
 
+from services.breaker import BreakerState, CircuitBreaker
 from services.errors import ConfigurationError, GeocodingError
-from services.extraction.breaker import BreakerState, CircuitBreaker
 from services.geocoding.questions import Question
 from services.metrics import METRICS
 from services.settings import GeocodingSettings

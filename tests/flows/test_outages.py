@@ -18,8 +18,7 @@ from vision_api import VisionApi, _Handler
 from flows.clock import utc_now
 from flows.serve import serving
 from flows.status import take_stock
-from services import wiring
-from services.extraction import breaker
+from services import breaker, wiring
 from services.orchestrator.inline import InlineOrchestrator
 from services.wiring import Services, open_services
 
