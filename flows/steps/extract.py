@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -16,13 +15,16 @@ from flows.steps.record import Clock
 from flows.steps.retake import forget_retake, is_retake, keep_fallback, note_fallback, take_up_again
 from services.errors import ExtractionError, NotFoundError, PlatformError
 from services.extraction.base import Attempt, Extraction, LetterFile, Reader
-from services.state.work import MAX_ATTEMPTS, WorkItem
+from services.state.locks import this_process
+from services.state.work import WorkItem
 from services.tracing import current_run_id
 from services.wiring import Services
 
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 900
+# A letter at which the reader breaks off each time is left to a person.
+MAX_ATTEMPTS = 5
 SQL = Path(__file__).with_name("sql")
 
 
@@ -38,10 +40,8 @@ def extract_outstanding(services: Services, *, clock: Clock, batch: int = 64) ->
     is in bronze and its geocoding is queued. A letter that cannot be read now is put back with its reason; when the reading
     itself ends early, whatever was not read is free again. What an outage left to a fallback is taken up again when it is over."""
     take_up_again(services, clock=clock)
-    owner = f"process {os.getpid()}"
-    items = {
-        item.key: item for item in services.state.work.claim("extract", limit=batch, owner=owner, lease_seconds=LEASE_SECONDS, now=clock())
-    }
+    claimed = services.state.work.claim("extract", limit=batch, owner=this_process(), lease_seconds=LEASE_SECONDS, now=clock())
+    items = {item.key: item for item in claimed}
     if not items:
         return
     unsettled = dict(items)
@@ -51,11 +51,11 @@ def extract_outstanding(services: Services, *, clock: Clock, batch: int = 64) ->
             del unsettled[letter_id]
             if (clock() - renewed_at).total_seconds() > LEASE_SECONDS / 3:
                 renewed_at = clock()
-                services.state.work.renew("extract", list(unsettled), owner=owner, lease_seconds=LEASE_SECONDS, now=renewed_at)
+                services.state.work.renew("extract", list(unsettled), owner=this_process(), lease_seconds=LEASE_SECONDS, now=renewed_at)
             if is_extracted:
                 yield letter_id
     finally:
-        services.state.work.release("extract", unsettled, owner=owner)
+        services.state.work.release("extract", unsettled, owner=this_process())
 
 
 def _extract(services: Services, items: Mapping[str, WorkItem], clock: Clock) -> Iterator[tuple[str, bool]]:
@@ -101,7 +101,11 @@ def _files(services: Services, letter_ids: Sequence[str], stack: ExitStack, cloc
             path = stack.enter_context(services.objects.local_path(row["object_key"]))
         except PlatformError as error:
             logger.warning("Letter %s cannot be read: %s", letter_id, error)
-            services.state.work.fail("extract", letter_id, str(error), error.retryable, clock())
+            if error.retryable:
+                # The store is away, which is no fault of the letter: its attempts are for the reader.
+                services.state.work.release("extract", [letter_id], owner=this_process(), error=str(error))
+            else:
+                services.state.work.fail("extract", letter_id, str(error), False, clock())
             continue
         files.append(LetterFile(letter_id=letter_id, path=path, media_type=row["media_type"], pages=row["page_count"]))
     return files

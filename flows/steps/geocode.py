@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any
 from flows.steps.record import Clock, StepResult
 from services.errors import PlatformError
 from services.geocoding.base import Address, Geocode
+from services.state.locks import this_process
 from services.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def requeue_after_new_register(services: Services, *, clock: Clock) -> StepResul
     if generation == 0:
         return StepResult("requeue")
     services.state.work.add(REQUEUE, [str(generation)], now=clock())
-    markers = services.state.work.claim(REQUEUE, limit=BATCH, owner=_owner(), lease_seconds=LEASE_SECONDS, now=clock())
+    markers = services.state.work.claim(REQUEUE, limit=BATCH, owner=this_process(), lease_seconds=LEASE_SECONDS, now=clock())
     if not markers:
         return StepResult("requeue")
     count = 0
@@ -62,7 +62,7 @@ def geocode_outstanding(services: Services, *, clock: Clock) -> StepResult:
     """Ask the geocoder for all outstanding subjects, in batches; each answer lands once."""
     placed: Counter[str] = Counter()
     while True:
-        items = services.state.work.claim("geocode", limit=BATCH, owner=_owner(), lease_seconds=LEASE_SECONDS, now=clock())
+        items = services.state.work.claim("geocode", limit=BATCH, owner=this_process(), lease_seconds=LEASE_SECONDS, now=clock())
         if not items:
             return StepResult("geocode", placed)
         placed += _place([item.key for item in items], services, clock)
@@ -80,7 +80,7 @@ def _place(keys: Sequence[str], services: Services, clock: Clock) -> Counter[str
         services.warehouse.insert("bronze.geocodes", rows)
     except PlatformError as error:
         if error.retryable:
-            services.state.work.release("geocode", keys, owner=_owner(), error=str(error))
+            services.state.work.release("geocode", keys, owner=this_process(), error=str(error))
             raise
         if len(keys) == 1:
             logger.warning("%s cannot be placed: %s", keys[0], error)
@@ -158,10 +158,6 @@ def _identifier(subject: Mapping[str, str], answer: Geocode, generation: int) ->
     if answer.is_provisional:
         identity.append("provisional")
     return hashlib.sha256("\x1f".join(identity).encode()).hexdigest()[:32]
-
-
-def _owner() -> str:
-    return f"process {os.getpid()}"
 
 
 def _sql(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import tempfile
 import threading
 import time
@@ -19,6 +18,7 @@ import pyarrow as pa
 from flows.steps.record import StepResult
 from services.contracts import DatasetContract
 from services.errors import ContractError, NotFoundError, PlatformError
+from services.state.locks import this_process
 from services.tabular.base import Progress, Reader
 from services.tabular.csv_reader import CsvReader, NotCleanError
 from services.tabular.opening import file_format, looks_clean, open_quickly, open_reader
@@ -83,7 +83,7 @@ def load_outstanding(services: Services, now: datetime, progress: Progress | Non
     counts = {"loaded": 0, "landed": 0, "rejected": 0, "failed": 0}
     messages: list[str] = []
     started = time.monotonic()
-    owner = f"load {os.getpid()}"
+    owner = this_process()
     while True:
         moment = now + timedelta(seconds=time.monotonic() - started)
         items = services.state.work.claim(LOAD, limit=1, owner=owner, lease_seconds=LEASE_SECONDS, now=moment)

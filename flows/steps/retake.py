@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from datetime import datetime, timedelta
 
 from flows.steps.record import Clock
 from services.extraction.base import OUTAGES
+from services.state.locks import this_process
 from services.state.work import WorkItem
 from services.wiring import Services
 
@@ -45,7 +45,7 @@ def take_up_again(services: Services, *, clock: Clock) -> int:
     if not limit:
         return 0
     now = clock()
-    items = services.state.work.claim(KIND, limit=limit, owner=_owner(), lease_seconds=LEASE_SECONDS, now=now)
+    items = services.state.work.claim(KIND, limit=limit, owner=this_process(), lease_seconds=LEASE_SECONDS, now=now)
     if not items:
         return 0
     # The attempt makes it another extraction than the fallback's, and the same one after a kill.
@@ -68,7 +68,3 @@ def keep_fallback(services: Services, item: WorkItem, problem: str, now: datetim
         logger.warning("Letter %s keeps its fallback reading: %s", item.key, problem)
         return
     services.state.work.add(KIND, [item.key], payload={item.key: {"failures": failures}}, now=now + PAUSE, again=True)
-
-
-def _owner() -> str:
-    return f"process {os.getpid()}"

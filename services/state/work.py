@@ -15,8 +15,9 @@ from services.state.locks import is_gone
 from services.state.rounds import add_round, is_repeated, start_next_round, waiting_rounds
 from services.state.tables import work
 
-MAX_ATTEMPTS = 5
 BACKOFF = timedelta(seconds=10)
+# Whoever was away may be back any minute, after a weekend too: nothing that may succeed later is ever given up.
+LONGEST_BACKOFF = timedelta(minutes=10)
 # Keys in one statement: far below SQLite's 32,766 parameters, with ten columns a row.
 BATCH = 1000
 
@@ -141,7 +142,7 @@ class WorkQueue:
                 connection.execute(finished.values(state="done", attempts=0, error="", owner="", lease_until=None))
 
     def fail(self, kind: str, key: str, error: str, retryable: bool, now: datetime) -> None:
-        """Note a failed attempt: tried again after 10, 20, 40, 80 s, and after five attempts (or at once, if not retryable) no more.
+        """Note a failed attempt: if retryable, tried again after 10, 20, 40 … s, at last every ten minutes; if not, no more.
 
         What was asked for meanwhile comes next: after the last attempt, or at once where it is the same.
         """
@@ -151,18 +152,17 @@ class WorkQueue:
                 return
             item = found[0]
             attempts = item.attempts + 1
-            is_last = not retryable or attempts >= MAX_ATTEMPTS
-            if item.is_wanted_again and (is_last or is_repeated(connection, kind, key, item.payload)):
+            if item.is_wanted_again and (not retryable or is_repeated(connection, kind, key, item.payload)):
                 start_next_round(connection, kind, key)
                 return
             connection.execute(
                 update(work)
                 .where(_is(kind, [key]))
                 .values(
-                    state="failed" if is_last else "pending",
+                    state="pending" if retryable else "failed",
                     attempts=attempts,
                     error=_told(error),
-                    not_before=now + BACKOFF * 2 ** (attempts - 1),
+                    not_before=now + min(BACKOFF * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF),
                     owner="",
                     lease_until=None,
                 )

@@ -149,25 +149,30 @@ def test_claims_may_name_their_keys(queue: WorkQueue, now: datetime) -> None:
     assert queue.claim("register", keys=[], limit=5, owner="other", lease_seconds=60, now=now) == []
 
 
-def test_failures_are_tried_again_later_and_five_times(queue: WorkQueue, now: datetime) -> None:
+def test_what_may_succeed_later_is_tried_for_ever(queue: WorkQueue, now: datetime) -> None:
     queue.add("extract", ["a"], now=now)
     waits = []
-    for attempt in range(1, 6):
+    for attempt in range(1, 10):
         assert claim(queue, now) == ["a"]
         queue.fail("extract", "a", f"broken {attempt}", True, now)
-        assert claim(queue, now) == []
         item = queue.get("extract", "a")
         assert item is not None
-        assert item.attempts == attempt
-        if item.state == "failed":
-            break
-        wait = next(seconds for seconds in range(1, 200) if claim(queue, now + timedelta(seconds=seconds)))
+        assert (item.state, item.attempts, item.error) == ("pending", attempt, f"broken {attempt}")
+        wait = next(seconds for seconds in range(10, 2000, 10) if claim(queue, now + timedelta(seconds=seconds)))
         queue.release("extract", ["a"], owner="me")
         waits.append(wait)
         now += timedelta(seconds=wait)
-    assert waits == [10, 20, 40, 80]
+    assert waits == [10, 20, 40, 80, 160, 320, 600, 600, 600]
+    assert queue.failed() == []
+
+
+def test_what_cannot_succeed_waits_for_a_person(queue: WorkQueue, now: datetime) -> None:
+    queue.add("extract", ["a"], now=now)
+    assert claim(queue, now) == ["a"]
+    queue.fail("extract", "a", "broken", False, now)
+    assert claim(queue, now + timedelta(days=1)) == []
     [failed] = queue.failed()
-    assert (failed.key, failed.error, failed.attempts) == ("a", "broken 5", 5)
+    assert (failed.key, failed.error, failed.attempts) == ("a", "broken", 1)
     assert queue.outstanding() == 0
     assert queue.retry_failed() == 1
     assert claim(queue, now) == ["a"]
