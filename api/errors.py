@@ -127,7 +127,10 @@ def _platform_error(request: Request, error: Exception) -> Response:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     elif status == 401:
         headers["WWW-Authenticate"] = 'ApiKey realm="cartulary", header="X-API-Key"'
-    if status >= 500:
+    if status == 503:
+        # A service is away, which its own sentence says; where in the code that was noticed says nothing more.
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+    elif status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
     if isinstance(error, WarehouseError):
         # ClickHouse's own words hold SQL and paths: they belong in the log, not in an answer.

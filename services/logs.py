@@ -14,7 +14,9 @@ from services.settings import LogSettings
 from services.tracing import RunIdFilter
 
 # Libraries that tell every request at the level info, with its URL: addresses of letters stand in some.
-TALKATIVE = ("httpx", "httpx2", "httpcore", "botocore", "urllib3", "uvicorn.access")
+TALKATIVE = ("httpx", "httpx2", "httpcore", "botocore", "uvicorn.access")
+# These tell a broken connection with its URL as a warning; our own errors say the same without.
+REPEATING = ("urllib3", "clickhouse_connect")
 
 
 class JsonLines(logging.Formatter):
@@ -53,3 +55,5 @@ def start_logging(settings: LogSettings, console: Console, *, verbose: bool = Fa
     logging.basicConfig(level=min(level, logging.INFO) if verbose else level, handlers=[handler], force=True)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in REPEATING:
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -118,6 +118,8 @@ class Warehouse:
             connect_timeout=10,
             send_receive_timeout=self.settings.timeout_seconds,
             settings=query_settings,
+            # Parameters in the body: addresses of letters have no place in URLs, which servers log, and long lists no room.
+            form_encode_query_params=True,
         )
 
     @contextmanager
@@ -151,6 +153,9 @@ class Warehouse:
                 with self._client() as client:
                     return action(client)
             except ClickHouseError as cause:
+                if not self.is_embedded and _is_broken(cause):
+                    where = f"ClickHouse at {self.settings.host}:{self.settings.port}"
+                    raise WarehouseError(f"{where} did not answer {doing}: {_innermost(cause)}", retryable=True) from cause
                 raise WarehouseError(f"ClickHouse refused {doing}: {cause}", retryable=_is_retryable(cause)) from cause
             except (ConnectionError, TimeoutError, OSError) as cause:
                 raise WarehouseError(f"ClickHouse did not answer {doing}: {cause}", retryable=True) from cause
@@ -300,6 +305,16 @@ def _headers() -> dict[str, str] | None:
 
 
 def _is_retryable(error: ClickHouseError) -> bool:
-    # Without a code nobody answered: the connection broke.
-    is_broken = isinstance(error, OperationalError) and getattr(error, "code", None) is None
-    return is_broken or any(code in str(error) for code in RETRYABLE_CODES)
+    return any(code in str(error) for code in RETRYABLE_CODES)
+
+
+def _is_broken(error: ClickHouseError) -> bool:
+    """Whether nobody answered: without a code the connection broke."""
+    return isinstance(error, OperationalError) and getattr(error, "code", None) is None
+
+
+def _innermost(error: BaseException) -> str:
+    """What went wrong in the end; the errors around it repeat the whole URL."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return type(error).__name__ if "http" in str(error).lower() else str(error)
