@@ -11,7 +11,7 @@ NODE_BIN := $(abspath $(VENV))/node
 export PATH := $(abspath $(BIN)):$(NODE_BIN):$(PATH)
 export TZ := UTC
 
-.PHONY: help setup demo test lint format lock bench portal nominatim system-deps clean
+.PHONY: help setup demo test test-images lint format lock bench portal nominatim system-deps clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ demo: $(VENV)/demo.stamp portal ## The whole main job on a fictional town, then 
 test: setup ## Every test that needs neither root nor Docker, then what did not run and why
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	cd $(PORTAL) && npm run --silent check && npm run --silent test
+
+test-images: $(VENV)/dev.stamp ## The contract tests against the stack's own images (needs Docker)
+	CARTULARY_TESTS_IMAGES=1 $(BIN)/python -m pytest tests/services/state tests/services/object_store tests/services/warehouse tests/gis $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, sqlfluff, codespell
 	$(BIN)/ruff check .

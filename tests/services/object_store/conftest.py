@@ -1,4 +1,4 @@
-"""Each test of the contract runs against every implementation; S3 is a real server, rclone."""
+"""Each test of the contract runs against every implementation; S3 is a real server: rclone, or RustFS where one asks for images."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from container_support import RUSTFS, images_wanted, running_image
 from pydantic import SecretStr
 
 from services.object_store.base import ObjectStore
@@ -39,40 +41,62 @@ def answers(url: str) -> bool:
     return True
 
 
-@pytest.fixture(scope="session")
-def s3_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStoreSettings]:
-    """A running S3 server with an empty folder behind it."""
+@contextmanager
+def rclone(folder: Path) -> Iterator[ObjectStoreSettings]:
+    """rclone's S3: real signatures, files in a folder."""
     if not RCLONE.exists():
         pytest.skip("rclone is missing: .venv/bin/uv pip install -r requirements-dev.lock")
-    folder = tmp_path_factory.mktemp("s3")
     url = f"http://127.0.0.1:{free_port()}"
+    (folder / "data").mkdir()
+    address, keys = url.removeprefix("http://"), f"{ACCESS_KEY},{SECRET_KEY}"
     with (folder / "log").open("wb") as log:
-        (folder / "data").mkdir()
         server = subprocess.Popen(
-            [
-                str(RCLONE),
-                "serve",
-                "s3",
-                "--addr",
-                url.removeprefix("http://"),
-                "--auth-key",
-                f"{ACCESS_KEY},{SECRET_KEY}",
-                str(folder / "data"),
-            ],
+            [str(RCLONE), "serve", "s3", "--addr", address, "--auth-key", keys, str(folder / "data")],
             stdout=log,
             stderr=log,
             env={"HOME": str(folder), "RCLONE_CONFIG": str(folder / "rclone.conf")},
         )
         try:
-            deadline = time.monotonic() + 30
-            while not answers(url):
-                assert server.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline, "rclone did not start within 30 s"
-                time.sleep(0.1)
-            yield ObjectStoreSettings(endpoint_url=url, access_key=ACCESS_KEY, secret_key=SecretStr(SECRET_KEY), timeout_seconds=10)
+            wait_for(url, lambda: server.poll() is None)
+            yield store_at(url)
         finally:
             server.terminate()
             server.wait(timeout=20)
+
+
+@contextmanager
+def rustfs(folder: Path) -> Iterator[ObjectStoreSettings]:
+    """The image of the stack."""
+    port = free_port()
+    environment = {
+        "RUSTFS_ACCESS_KEY": ACCESS_KEY,
+        "RUSTFS_SECRET_KEY": SECRET_KEY,
+        "RUSTFS_VOLUMES": "/data",
+        "RUSTFS_ADDRESS": "0.0.0.0:9000",
+        "RUSTFS_CONSOLE_ENABLE": "false",
+    }
+    with running_image(RUSTFS, port=9000, host_port=port, environment=environment):
+        wait_for(f"http://127.0.0.1:{port}", lambda: True)
+        yield store_at(f"http://127.0.0.1:{port}")
+
+
+def store_at(url: str) -> ObjectStoreSettings:
+    return ObjectStoreSettings(endpoint_url=url, access_key=ACCESS_KEY, secret_key=SecretStr(SECRET_KEY), timeout_seconds=10)
+
+
+def wait_for(url: str, is_running: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not answers(url):
+        assert is_running() and time.monotonic() < deadline, f"nothing answers at {url}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def s3_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStoreSettings]:
+    """A running S3 server with nothing in it."""
+    server = rustfs if images_wanted() else rclone
+    with server(tmp_path_factory.mktemp("s3")) as settings:
+        yield settings
 
 
 MakeStore = Callable[[], ObjectStore]
