@@ -16,6 +16,8 @@ from services.errors import ConfigurationError, PublishError
 from services.settings import DBT_PROJECT_DIR, PostgisSettings
 
 KIND = "facility_kind"
+# The table whose extent is that of the map.
+LAND = "areas"
 KINDS_SEED = DBT_PROJECT_DIR / "seeds" / "facility_kinds.csv"
 
 Extent = tuple[float, float, float, float]
@@ -32,8 +34,11 @@ class Contents:
     kinds: Mapping[str, str]
 
     def extent(self, table: str = "") -> Extent:
-        """Around a table, or around everything where it is empty or none is named; the world while there is nothing at all."""
-        return self.extents.get(table) or union(self.extents.values()) or WORLD
+        """Around a table, or around the land where it is empty or none is named; the world while there is nothing at all.
+
+        Not around everything: one merged cell of a few requests may be larger than the country.
+        """
+        return self.extents.get(table) or self.extents.get(LAND) or union(self.extents.values()) or WORLD
 
 
 def read_contents(settings: PostgisSettings, tables: Iterable[Table]) -> Contents:
@@ -74,7 +79,6 @@ def _extent(connection: Connection, table: Table) -> Extent | None:
 
 
 def _kinds(connection: Connection, table: Table) -> list[str]:
-    query = sql.SQL("select distinct {kind} from {table} where {kind} is not null").format(
-        kind=sql.Identifier(KIND), table=identifier(table)
-    )
+    # Requests whose topic nobody could tell have an empty one.
+    query = sql.SQL("select distinct {kind} from {table} where {kind} <> ''").format(kind=sql.Identifier(KIND), table=identifier(table))
     return [row[0] for row in connection.execute(query)]
