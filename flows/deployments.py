@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 # How often the flows' process asks Prefect for runs that are due, and itself for runs that died.
 POLL_SECONDS = 5.0
 SWEEP_SECONDS = 15.0
+# Until the first sweep succeeded.
+SOON_SECONDS = 1.0
 # One run at a time; another one waits for its turn, and the one that starts cancels all others that wait.
 LIMIT = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
@@ -124,7 +126,9 @@ def _sweeping(api: PrefectApi, services: Services) -> Iterator[None]:
                 pass  # just started: Prefect has not been told of our flows yet
             except PlatformError as error:
                 logger.warning("Dead runs were not swept away: %s", error)
-            stop.wait(SWEEP_SECONDS if is_woken else 1.0)
+            except Exception:  # whatever Prefect answers: without the sweeper a dead run would keep its place for ever
+                logger.exception("Dead runs were not swept away.")
+            stop.wait(SWEEP_SECONDS if is_woken else SOON_SECONDS)
 
     thread = threading.Thread(target=sweep, name="sweeper", daemon=True)
     thread.start()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
 from urllib.parse import quote
@@ -43,13 +43,15 @@ class Run:
     deployment_id: str
     state: str
     changed_at: datetime
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> Self:
         """From Prefect's JSON."""
         state = found.get("state") or {}
         changed_at = datetime.fromisoformat(str(state.get("timestamp") or found["created"]))
-        return cls(str(found["id"]), str(found.get("deployment_id") or ""), str(state.get("type") or ""), changed_at)
+        deployment_id, parameters = str(found.get("deployment_id") or ""), found.get("parameters") or {}
+        return cls(str(found["id"]), deployment_id, str(state.get("type") or ""), changed_at, parameters)
 
 
 class PrefectApi:
@@ -110,7 +112,13 @@ class PrefectApi:
                 )
                 raise OrchestratorError(f"{message} names it.", retryable=True) from cause
             self._check(answer, path)
-            return json.loads(answer.data) if answer.data else None
+            try:
+                return json.loads(answer.data) if answer.data else None
+            except ValueError as cause:
+                # A proxy's page says 200 as well.
+                raise OrchestratorError(
+                    f"What answered {path} at {self._url} is not Prefect: its answer is no JSON.", retryable=True
+                ) from cause
 
     def _check(self, answer: urllib3.BaseHTTPResponse, path: str) -> None:
         if answer.status in (401, 403):

@@ -27,6 +27,7 @@ class Imitation(BaseHTTPRequestHandler):
     asked: list[tuple[str, str]]
     status: int
     delay: float
+    page: bytes
 
     def do_GET(self) -> None:
         self._answer({"id": "d1"} if "deployments" in self.path else "3.8.8")
@@ -45,7 +46,7 @@ class Imitation(BaseHTTPRequestHandler):
     def _answer(self, found: object) -> None:
         self.asked.append((self.path, self.headers["authorization"]))
         time.sleep(self.delay)
-        data = json.dumps(found).encode()
+        data = self.page or json.dumps(found).encode()
         self.send_response(self.status)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
@@ -58,7 +59,7 @@ class Imitation(BaseHTTPRequestHandler):
 @pytest.fixture
 def prefect() -> Iterator[type[Imitation]]:
     class Own(Imitation):
-        waiting, asked, status, delay = [], [], 200, 0.0
+        waiting, asked, status, delay, page = [], [], 200, 0.0, b""
         url = ""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Own)
@@ -145,6 +146,13 @@ def test_faults_are_sentences(prefect: type[Imitation], status: int, error: type
     assert "geheim" not in str(raised.value)
 
 
+def test_a_page_of_somebody_else_is_said(prefect: type[Imitation]) -> None:
+    prefect.page = b"<html>Back in a minute</html>"
+    with pytest.raises(OrchestratorError, match="is not Prefect") as raised:
+        PrefectApi(settings(prefect.url)).deployment_ids()
+    assert raised.value.retryable
+
+
 def test_nobody_at_the_url_is_said_and_may_be_tried_again() -> None:
     with pytest.raises(OrchestratorError, match=r"did not answer at http://127\.0\.0\.1:1/api") as raised:
         check_prefect(settings("http://127.0.0.1:1/api"))
@@ -162,3 +170,10 @@ def test_runs_know_since_when_they_are_as_they_are(prefect: type[Imitation]) -> 
     (run,) = api.runs(["d1"], ("SCHEDULED",), due_before=NOW + timedelta(seconds=1))
     assert (run.run_id, run.deployment_id, run.state, run.changed_at) == ("r0", "d1", "SCHEDULED", NOW)
     assert api.runs([], UNDER_WAY) == []
+
+
+def test_runs_know_what_was_asked_of_them(prefect: type[Imitation]) -> None:
+    api = PrefectApi(settings(prefect.url))
+    api.create_run("d1")
+    prefect.waiting[0]["parameters"] = {"full_refresh": True}
+    assert api.runs(["d1"], ("SCHEDULED",))[0].parameters == {"full_refresh": True}
