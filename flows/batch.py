@@ -84,13 +84,19 @@ def _alive(services: Services, run_id: str) -> Iterator[None]:
 
 
 def _take_over(api: PrefectApi, run_id: str) -> None:
-    """Cancel the runs of this deployment that were to start before now: this one takes what they would have found."""
+    """Cancel the runs of this deployment that were to start before now and ask for no more than this one: it takes what they would
+    have found."""
     try:
         for waiting in api.runs([str(deployment.id)], ("SCHEDULED",), due_before=utc_now()):
-            if waiting.run_id != run_id:
+            if waiting.run_id != run_id and _is_covered(waiting.parameters, flow_run.parameters or {}):
                 api.end_run(waiting.run_id, "CANCELLED", f"Run {run_id} takes everything that is outstanding.")
     except PlatformError as error:
         logger.warning("Runs that wait behind this one were left, and will find nothing to do: %s", error)
+
+
+def _is_covered(asked: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Whether a run with our parameters does what one with those would: a full refresh that somebody asked for is never dropped."""
+    return all(not value or ours.get(name) == value for name, value in asked.items())
 
 
 class _ShownProgress:

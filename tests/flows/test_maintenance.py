@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from services.errors import OrchestratorError
 from services.settings import Settings, StateSettings
 from services.state.locks import this_process
 from services.state.state import State
@@ -19,6 +22,8 @@ from services.wiring import Services
 
 pytest.importorskip("prefect", reason="no Prefect here: make setup")
 
+import flows.batch as batch
+import flows.deployments as deployments
 from flows.batch import run_lock
 from flows.maintenance import GRACE, sweep_dead_runs
 from flows.run_metrics import runs_registry
@@ -104,6 +109,48 @@ def test_a_run_that_never_showed_itself_is_swept_after_a_while(state: State) -> 
 
 def test_a_run_that_ends_just_now_is_left_alone(state: State) -> None:
     assert sweep(Prefect(run("r1", age=GRACE * 2), after=()), state) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "waiting", "is_cancelled"),
+    [
+        ({"full_refresh": False}, {"full_refresh": True}, False),
+        ({"full_refresh": True}, {"full_refresh": True}, True),
+        ({"full_refresh": True}, {"full_refresh": False}, True),
+        ({"full_refresh": False}, {}, True),
+        ({}, {}, True),
+    ],
+)
+def test_a_run_takes_over_only_what_asks_for_no_more(
+    monkeypatch: pytest.MonkeyPatch, ours: dict[str, Any], waiting: dict[str, Any], is_cancelled: bool
+) -> None:
+    monkeypatch.setattr(batch, "flow_run", SimpleNamespace(parameters=ours))
+    monkeypatch.setattr(batch, "deployment", SimpleNamespace(id="d1"))
+    ended: list[str] = []
+    api: Any = SimpleNamespace(
+        runs=lambda ids, states, due_before: [Run(name, "d1", "SCHEDULED", clock(), waiting) for name in ("mine", "other")],
+        end_run=lambda run_id, state, message: ended.append(run_id),
+    )
+    batch._take_over(api, "mine")
+    assert ended == (["other"] if is_cancelled else [])
+
+
+def test_a_fault_does_not_end_the_sweeper(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    swept, looks = threading.Event(), iter([ValueError("no JSON"), OrchestratorError("away", retryable=True)])
+
+    def sweep_once(*arguments: object, **options: object) -> list[str]:
+        if error := next(looks, None):
+            raise error
+        swept.set()
+        return []
+
+    monkeypatch.setattr(deployments, "sweep_dead_runs", sweep_once)
+    monkeypatch.setattr(deployments, "wake_letters", lambda *arguments: True)
+    monkeypatch.setattr(deployments, "SOON_SECONDS", 0.01)
+    nothing: Any = SimpleNamespace(state=SimpleNamespace(locks=None))
+    with deployments._sweeping(nothing, nothing):
+        assert swept.wait(10)
+    assert "no JSON" in caplog.text and "away" in caplog.text
 
 
 def test_what_has_expired_is_thrown_away_and_nothing_else(services: Services) -> None:
