@@ -17,9 +17,10 @@ from gis.geoserver.styles import StyleShelf
 from gis.geoserver.tally import Tally
 from gis.geoserver.tiles import TileCache
 from gis.styles.model import styles_of
-from services.errors import ConfigurationError
+from services.errors import ConfigurationError, PublishError
 from services.settings import Settings
 
+GLANCE_SECONDS = 5.0
 # From the ground upwards.
 GROUP_LAYERS = ("area_coverage", "areas", "request_cells", "facilities")
 
@@ -57,6 +58,20 @@ def publish(
         about.contact(settings.geoserver)
         about.public_address(settings.geoserver)
     return PublishResult(tally.created, tally.updated, tally.removed, tally.unchanged, tuple(tally.truncated))
+
+
+def is_forgotten(settings: Settings) -> bool:
+    """Whether GeoServer answers, but without what it was told: the official image writes its roles anew at each start, and a lost data
+    directory takes everything. Four short questions; False when it does not answer at all."""
+    with GeoServer(settings.geoserver.model_copy(update={"timeout_seconds": GLANCE_SECONDS}), sleep=lambda seconds: None) as server:
+        try:
+            return not Access(server, Tally()).has_role() or any(
+                server.read(f"/rest/workspaces/{space.workspace}.json") is None for space in spaces(settings.geoserver)
+            )
+        except PublishError as error:
+            if not error.retryable:
+                raise
+            return False
 
 
 @dataclass(frozen=True)

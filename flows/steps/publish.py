@@ -38,13 +38,14 @@ def publish(services: Services, *, now: datetime, is_forced: bool = False) -> St
         result = sync(connection, services.warehouse, settings.postgis, now=now, is_forced=is_forced)
     counts = {name: count for name, count in result.counts.items() if count}
     if settings.geoserver.url:
-        counts["published"] = _tell_geoserver(settings, is_forced)
+        counts["published"] = tell_geoserver(settings, is_forced)
     return StepResult("publish", counts, result.report)
 
 
-def _tell_geoserver(settings: Settings, is_forced: bool) -> int:
-    """Publish what GeoServer was not told yet; returns how many things it had to change."""
+def tell_geoserver(settings: Settings, is_forced: bool) -> int:
+    """Publish what GeoServer was not told yet, or has forgotten; returns how many things it had to change."""
     from gis.mirror import mirror_state, open_mirror, write_published
+    from gis.publish import is_forgotten
     from gis.publish import publish as publish_layers
     from gis.tables import PUBLIC, RESTRICTED
 
@@ -53,7 +54,8 @@ def _tell_geoserver(settings: Settings, is_forced: bool) -> int:
     if state is None:
         return 0
     told = _told(state.gold_version, settings.geoserver)
-    if state.published_version == told and not state.unpublished and not is_forced:
+    is_told = state.published_version == told and not state.unpublished
+    if is_told and not is_forced and not is_forgotten(settings):
         return 0
     published = publish_layers(settings, [*PUBLIC.tables.values(), *RESTRICTED.tables.values()], changed=state.unpublished)
     with METRICS.call("mirror", "write"), open_mirror(settings.postgis) as connection:

@@ -24,13 +24,16 @@ class Access:
 
     def role(self) -> None:
         """The role that an operator gives to whoever may see exact requests; the image forgets roles when it starts."""
-        found = inner(self.server.read("/rest/security/roles.json"), "roles")
         self.tally.settle(
-            True if ROLE in found else None,
+            True if self.has_role() else None,
             True,
             create=lambda: self.server.write("POST", f"/rest/security/roles/role/{ROLE}"),
             update=lambda: None,
         )
+
+    def has_role(self) -> bool:
+        """Whether the role is there."""
+        return ROLE in inner(self.server.read("/rest/security/roles.json"), "roles")
 
     def rules(self, space: Space) -> None:
         """Read for everybody or for the role alone; write for nobody but administrators, since the mirror is written by the sync.
