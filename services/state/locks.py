@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import delete, select, update
@@ -27,61 +29,95 @@ Clock = Callable[[], datetime]
 RENEWALS = 3
 # Time between two attempts at a lock that somebody holds.
 POLL_SECONDS = 0.5
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+NUMBERING = Path("/proc/self/ns/pid")
+# Place of the start among the fields from the state on: starttime is the 22nd of all.
+STARTED = 19
+UNKNOWN = "0"
 
 
 def this_process() -> str:
-    """The owner's name of a lock that this process holds."""
-    return f"process {os.getpid()} on {socket.gethostname()}"
+    """The owner's name of a lock that this process holds: its number and machine for people, and what tells it from every other one.
+
+    Containers may share a name and number their processes alike, and after a restart a number is given again.
+    """
+    return f"process {os.getpid()} on {socket.gethostname()}#{_place()}.{_started(os.getpid())}"
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the owner is a process of this machine that is no more; others cannot be known to be dead.
+    """Whether the owner is a process of this machine and container that is no more; others cannot be known to be dead.
 
     After the words of `this_process` an owner may say more, as which of its threads it is.
     """
-    named = re.fullmatch(r"process (\d+) on (\S+)( .*)?", owner)
-    if named is None or named[2] != socket.gethostname():
+    named = re.fullmatch(r"process (\d+) on (\S+)#(\w+)\.(\d+)( .*)?", owner)
+    if named is None or (named[2], named[3]) != (socket.gethostname(), _place()):
         return False
+    process, started = int(named[1]), named[4]
     try:
-        os.kill(int(named[1]), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
-    return _is_zombie(int(named[1]))
+        pass
+    # Ended ones that only wait for their parent to notice, which in a container may be never, are zombies.
+    return _stat(process)[:1] == ["Z"] or _started(process) not in (started, UNKNOWN)
 
 
-def _is_zombie(process: int) -> bool:
-    """Whether it has ended and only waits for its parent to notice, which in a container may be never."""
+@cache
+def _place() -> str:
+    """A short name of the system's start and of the numbering of processes (the PID namespace) that this one lives in."""
+    try:
+        place = f"{BOOT_ID.read_text(encoding='ascii')} {NUMBERING.stat().st_ino}"
+    except OSError:  # no Linux
+        place = ""
+    return hashlib.sha256(place.encode()).hexdigest()[:12]
+
+
+def _started(process: int) -> str:
+    """When it started, in ticks since the system did."""
+    stat = _stat(process)
+    return stat[STARTED] if len(stat) > STARTED else UNKNOWN
+
+
+def _stat(process: int) -> list[str]:
+    """What Linux says of a process, from its state on (proc(5), from the third field of stat); empty where it may not be known."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    return status.rpartition(")")[2].split()[:1] == ["Z"]
+        return []
+    return status.rpartition(")")[2].split()
 
 
 class Lease:
-    """A lock that is held: it may be lost when this process stood still for longer than the lease."""
+    """A lock that is held. When it could not be renewed in time it counts as lost, until it is renewed after all because nobody took
+    it meanwhile; once somebody took it, it is lost for good."""
 
-    def __init__(self, name: str, renew: Callable[[], bool]) -> None:
+    def __init__(self, name: str, renew: Callable[[], bool], lease_seconds: float, taken_at: float) -> None:
         self.name = name
         self._renew = renew
-        self._lost = threading.Event()
+        self._lease_seconds = lease_seconds
+        # By the clock that nobody sets: the lease in the database began later, and ends later.
+        self._held_until = taken_at + lease_seconds
+        self._is_taken = False
 
     @property
     def is_lost(self) -> bool:
         """Whether somebody else may hold the lock by now."""
-        return self._lost.is_set()
+        return self._is_taken or time.monotonic() >= self._held_until
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody else took it: it never comes back."""
+        return self._is_taken
 
     def renew(self) -> bool:
         """Lengthen the lease; whether it was still ours."""
-        if not self._renew():
-            self.lose()
-        return not self.is_lost
-
-    def lose(self) -> None:
-        """Note that it was lost."""
-        self._lost.set()
+        started = time.monotonic()
+        if not self._is_taken and self._renew():
+            self._held_until = started + self._lease_seconds
+        else:
+            self._is_taken = True
+        return not self._is_taken
 
     def confirm(self) -> None:
         """Renew it, or raise StateError when it was lost: before a step that two may not do."""
@@ -104,8 +140,9 @@ class Locks:
         Raises BusyError when somebody else still has it after `wait_seconds`.
         """
         token = self._new_token()
-        self._wait(name, token, owner, lease_seconds, wait_seconds, clock)
-        lease, stop = Lease(name, lambda: self._renew(name, token, lease_seconds, clock())), threading.Event()
+        taken_at = self._wait(name, token, owner, lease_seconds, wait_seconds, clock)
+        lease = Lease(name, lambda: self._renew(name, token, lease_seconds, clock()), lease_seconds, taken_at)
+        stop = threading.Event()
         renewing = threading.Thread(target=_renew_until, args=(stop, lease, lease_seconds), name=f"lock {name}", daemon=True)
         renewing.start()
         try:
@@ -134,12 +171,16 @@ class Locks:
         with self._database.writing() as connection:
             return len(connection.execute(delete(locks).where(locks.c.lease_until < before).returning(locks.c.name)).all())
 
-    def _wait(self, name: str, token: str, owner: str, lease_seconds: float, wait_seconds: float, clock: Clock) -> None:
+    def _wait(self, name: str, token: str, owner: str, lease_seconds: float, wait_seconds: float, clock: Clock) -> float:
+        """Take the lock as soon as it is free; returns when that was begun, by the monotonic clock."""
         deadline = time.monotonic() + wait_seconds
-        while not self._take(name, token, owner, lease_seconds, clock()):
+        while True:
+            started = time.monotonic()
+            if self._take(name, token, owner, lease_seconds, clock()):
+                return started
             holder = self._bury(name)
             if holder and time.monotonic() >= deadline:
-                raise BusyError(f"{holder} is at the {name} just now: try again when it is through.")
+                raise BusyError(f"{holder.partition('#')[0]} is at the {name} just now: try again when it is through.")
             if holder:
                 time.sleep(min(POLL_SECONDS, wait_seconds))
 
@@ -173,15 +214,11 @@ class Locks:
 
 
 def _renew_until(stop: threading.Event, lease: Lease, lease_seconds: float) -> None:
-    held_until = time.monotonic() + lease_seconds
+    """Renew it until it is given back or taken: after an outage too, since what nobody took is still ours."""
     while not stop.wait(lease_seconds / RENEWALS):
-        started = time.monotonic()
         try:
             if not lease.renew():
+                logger.warning("The lock %s was lost: somebody else took it.", lease.name)
                 return
-            held_until = started + lease_seconds
         except StateError as error:
             logger.warning("The lock %s could not be renewed: %s", lease.name, error)
-            if time.monotonic() >= held_until:
-                lease.lose()
-                return

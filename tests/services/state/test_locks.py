@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -123,6 +123,63 @@ def test_a_process_of_this_machine_that_is_gone_holds_nothing_up(state: State) -
         assert state.locks.holders(clock()) == {"build": this_process()}
     dead.wait()
     assert is_gone(owner)
+
+
+def test_a_process_that_has_the_number_of_a_dead_one_is_another_one() -> None:
+    head, _, started = this_process().rpartition(".")
+    assert not is_gone(this_process())
+    assert is_gone(f"{head}.{int(started) - 1}"), "as after kill -9 in a container, where the next process has the same number"
+    assert is_gone(f"{head}.{int(started) - 1} registrar 1")
+
+
+def test_a_container_of_the_same_name_is_another_machine() -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True).stdout
+    head, _, started = this_process().rpartition(".")
+    named, _, place = head.partition("#")
+    assert is_gone(f"{named.replace(str(os.getpid()), dead.strip())}#{place}.{started}")
+    assert not is_gone(f"{named.replace(str(os.getpid()), dead.strip())}#{place[::-1]}.{started}")
+
+
+def away(monkeypatch: pytest.MonkeyPatch, state: State) -> None:
+    """From now on the state database does not answer."""
+
+    def refuse() -> None:
+        raise StateError("away", retryable=True)
+
+    monkeypatch.setattr(state.database, "writing", refuse)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_lapsed_lease_that_nobody_took_is_ours_again(state: State) -> None:
+    with state.locks.hold("build", owner="one", lease_seconds=0.6, wait_seconds=0, clock=clock) as lease:
+        with pytest.MonkeyPatch.context() as patch:
+            away(patch, state)
+            until(lambda: lease.is_lost)
+            time.sleep(0.4)
+            assert not lease.is_taken
+        until(lambda: not lease.is_lost)
+        lease.confirm()
+        assert state.locks.holders(clock()) == {"build": "one"}
+
+
+def test_a_lapsed_lease_that_somebody_took_stays_lost(state: State) -> None:
+    with state.locks.hold("build", owner="one", lease_seconds=0.6, wait_seconds=0, clock=clock) as lease:
+        with pytest.MonkeyPatch.context() as patch:
+            away(patch, state)
+            until(lambda: lease.is_lost)
+        # It ends before the first one looks: that it is free again changes nothing, since its holder has worked.
+        with state.locks.hold("build", owner="two", lease_seconds=0.6, wait_seconds=0, clock=lambda: clock() + timedelta(minutes=1)):
+            pass
+        until(lambda: lease.is_taken)
+        assert lease.is_lost
+        with pytest.raises(StateError, match="stood still"):
+            lease.confirm()
 
 
 def test_who_stood_still_for_too_long_learns_that_it_is_lost(state: State) -> None:
