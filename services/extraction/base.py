@@ -77,7 +77,7 @@ class Line:
 @dataclass(frozen=True)
 class Attempt:
     """One question to a model about a letter: a row of bronze.extraction_attempts; `cost` is in the currency of the prices, what is
-    cached was paid for before, and `raw` is the answer as it came."""
+    cached was paid for before, `raw` is the answer as it came, and `cache_key` the object that keeps it (empty: none)."""
 
     requested_model: str
     returned_model: str
@@ -90,6 +90,7 @@ class Attempt:
     raw: str
     started_at: datetime
     is_cached: bool = False
+    cache_key: str = ""
 
 
 @dataclass(frozen=True)

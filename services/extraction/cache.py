@@ -33,7 +33,7 @@ class AnswerCache:
     def get(self, key: str) -> KeptAnswer | None:
         """The answer, or None when none is kept or it cannot be read."""
         try:
-            kept = KeptAnswer.model_validate_json(self._objects.read(_object_key(key)))
+            kept = KeptAnswer.model_validate_json(self._objects.read(object_key(key)))
         except NotFoundError:
             kept = None
         except (ObjectStoreError, ValidationError) as error:
@@ -42,13 +42,15 @@ class AnswerCache:
         METRICS.vision_cache.labels("miss" if kept is None else "hit").inc()
         return kept
 
-    def put(self, key: str, answer: KeptAnswer) -> None:
-        """Keep an answer; where that fails it is only logged."""
+    def put(self, key: str, answer: KeptAnswer) -> str:
+        """Keep an answer; its object's key, also where that failed, which is only logged: it may be there all the same."""
         try:
-            self._objects.put(_object_key(key), [answer.model_dump_json().encode()], "application/json")
+            self._objects.put(object_key(key), [answer.model_dump_json().encode()], "application/json")
         except ObjectStoreError as error:
             logger.warning("An answer could not be kept, and may have to be paid again: %s", error)
+        return object_key(key)
 
 
-def _object_key(key: str) -> str:
+def object_key(key: str) -> str:
+    """Where the answer to a question is kept."""
     return f"{PREFIX}{key[:2]}/{key}.json"

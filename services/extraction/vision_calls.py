@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 
+from services.errors import PlatformError
 from services.extraction.base import Attempt, AttemptOutcome
 from services.extraction.vision_client import MAX_OUTPUT_TOKENS, Reply, VisionClient, VisionFaultError
 from services.extraction.vision_prompt import PROMPT_VERSION, Message, PageJpeg
@@ -30,6 +31,9 @@ _MILLION = 1_000_000
 # newer models take four of them together).
 _CHARS_PER_TOKEN = 2
 _PATCH_PIXELS = 256
+
+# What a reply is worth, and where it was kept (empty: nowhere).
+Judge = Callable[[Reply], tuple[AttemptOutcome, str]]
 
 
 class CostCapError(Exception):
@@ -77,9 +81,7 @@ class VisionCalls:
         self._settings, self._client, self._spending, self._timing = settings, client, spending, timing
         self._pace = Pace(settings.requests_per_minute, timing)
 
-    def ask(
-        self, messages: Sequence[Message], pages: Sequence[PageJpeg], attempts: list[Attempt], judge: Callable[[Reply], AttemptOutcome]
-    ) -> Reply:
+    def ask(self, messages: Sequence[Message], pages: Sequence[PageJpeg], attempts: list[Attempt], judge: Judge) -> Reply:
         """The model's reply; every attempt, with what `judge` says of its reply, is added to `attempts`.
 
         Raises VisionFaultError of the last try, or CostCapError before one that the month's money does not cover.
@@ -107,9 +109,7 @@ class VisionCalls:
         jitter = self._timing.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**number))
         return (fault.retry_after or 0.0) + jitter
 
-    def _ask_once(
-        self, messages: Sequence[Message], pages: Sequence[PageJpeg], attempts: list[Attempt], judge: Callable[[Reply], AttemptOutcome]
-    ) -> Reply:
+    def _ask_once(self, messages: Sequence[Message], pages: Sequence[PageJpeg], attempts: list[Attempt], judge: Judge) -> Reply:
         started_at, started = self._timing.now(), self._timing.monotonic()
         month = f"{started_at:%Y-%m}"
         tokens_in = _most_tokens(messages, pages)
@@ -120,27 +120,48 @@ class VisionCalls:
                 "month, or raise CARTULARY_VISION__MONTHLY_COST_CAP."
             )
 
-        def record(outcome: AttemptOutcome, model: str, sent: int, received: int, cost: float, raw: str) -> None:
-            self._spending.settle(month, reserved, cost)
-            seconds = self._timing.monotonic() - started
-            METRICS.observe_answer(outcome, seconds, sent, received, cost)
+        def record(
+            outcome: AttemptOutcome, model: str, sent: int, received: int, cost: float, raw: str, seconds: float, cache_key: str = ""
+        ) -> None:
             attempts.append(
                 Attempt(
-                    self._settings.model, model, PROMPT_VERSION, outcome, sent, received, cost, round(seconds * 1000, 3), raw, started_at
+                    requested_model=self._settings.model,
+                    returned_model=model,
+                    prompt_version=PROMPT_VERSION,
+                    outcome=outcome,
+                    input_tokens=sent,
+                    output_tokens=received,
+                    cost=cost,
+                    latency_ms=round(seconds * 1000, 3),
+                    raw=raw,
+                    started_at=started_at,
+                    cache_key=cache_key,
                 )
             )
+            METRICS.observe_answer(outcome, seconds, sent, received, cost)
+            self._settle(month, reserved, cost)
 
         try:
             reply = self._client.ask(messages)
         except VisionFaultError as fault:
             # Whoever did not hear the answer pays for it all the same.
-            record(fault.outcome, "", 0, 0, reserved if fault.may_cost else 0.0, fault.raw)
+            paid = reserved if fault.may_cost else 0.0
+            record(fault.outcome, "", 0, 0, paid, fault.raw, self._timing.monotonic() - started)
             raise
+        seconds = self._timing.monotonic() - started
         sent, received = reply.input_tokens, reply.output_tokens
         is_counted = sent is not None and received is not None
         cost = self.cost(sent or 0, received or 0) if is_counted else reserved
-        record(judge(reply), reply.model, sent or 0, received or 0, cost, reply.text)
+        outcome, cache_key = judge(reply)
+        record(outcome, reply.model, sent or 0, received or 0, cost, reply.text, seconds, cache_key)
         return reply
+
+    def _settle(self, month: str, reserved: float, cost: float) -> None:
+        """Where the books cannot be reached, what was set aside stays spent: the answer itself is kept."""
+        try:
+            self._spending.settle(month, reserved, cost)
+        except PlatformError as error:
+            logger.warning("The month's books keep %.6f instead of %.6f for an answer: %s", reserved, cost, error)
 
 
 def _most_tokens(messages: Sequence[Message], pages: Sequence[PageJpeg]) -> int:

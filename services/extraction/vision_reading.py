@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.extraction.base import Attempt, AttemptOutcome
-from services.extraction.cache import AnswerCache, KeptAnswer
+from services.extraction.cache import AnswerCache, KeptAnswer, object_key
 from services.extraction.vision_answer import UnusableAnswerError, VisionAnswer, parse_answer
 from services.extraction.vision_calls import Timing, VisionCalls
 from services.extraction.vision_client import Reply, VisionFaultError
@@ -33,7 +33,8 @@ class VisionReader:
 
     def kept(self, pages: Sequence[PageJpeg], attempts: list[Attempt]) -> VisionReading | None:
         """The reading that was paid for before, or None."""
-        kept = self._cache.get(question_key(pages, self._model, self._url))
+        key = question_key(pages, self._model, self._url)
+        kept = self._cache.get(key)
         if kept is None:
             return None
         try:
@@ -53,6 +54,7 @@ class VisionReader:
                 raw=kept.text,
                 started_at=self._timing.now(),
                 is_cached=True,
+                cache_key=object_key(key),
             )
         )
         return reading
@@ -63,9 +65,16 @@ class VisionReader:
         Raises UnusableAnswerError when the second answer cannot be used either; VisionFaultError and CostCapError where none came,
         VisionFaultError `refusal` where the model declined.
         """
-        messages = first_messages(pages)
+        messages, key = first_messages(pages), question_key(pages, self._model, self._url)
+
+        def judge(reply: Reply) -> tuple[AttemptOutcome, str]:
+            """A usable answer is paid: it is kept before anything else is done that could fail."""
+            outcome = self._judge(reply)
+            is_usable = outcome in ("ok", "other_model")
+            return outcome, self._cache.put(key, KeptAnswer(text=reply.text, model=reply.model)) if is_usable else ""
+
         for is_repair in (False, True):
-            reply = self._calls.ask(messages, pages, attempts, self._judge)
+            reply = self._calls.ask(messages, pages, attempts, judge)
             if reply.is_refusal:
                 raise VisionFaultError("refusal", "the model declined to read the letter")
             try:
@@ -77,7 +86,6 @@ class VisionReader:
                 messages = [*messages, *repair_messages(reply.text, str(problem))]
                 continue
             self._note_model(reply.model)
-            self._cache.put(question_key(pages, self._model, self._url), KeptAnswer(text=reply.text, model=reply.model))
             return VisionReading(answer, reply.model, reply.text)
         raise AssertionError("the repair returns or raises")
 

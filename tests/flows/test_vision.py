@@ -326,4 +326,7 @@ def test_killed_between_question_and_extraction_nothing_is_paid_or_counted_twice
     assert desk.warehouse.scalar("select count() from bronze.extractions") == 1
     costs = desk.warehouse.query("select is_cached, cost > 0 as paid from bronze.extraction_attempts order by is_cached")
     assert costs == [{"is_cached": 0, "paid": 1}, {"is_cached": 1, "paid": 0}]
+    # From the letter to the object that holds its text, for whoever has to erase it.
+    keys = desk.warehouse.query("select distinct cache_key from bronze.extraction_attempts")
+    assert [row["cache_key"] for row in keys] == list(desk.objects.list("cache/vision/"))
     assert json.loads(next(iter(newest(desk).values()))["raw"])["model"] == MODEL

@@ -19,6 +19,7 @@ create table if not exists bronze.extraction_attempts {on_cluster}
     cost Float64 comment 'in the currency of the prices',
     latency_ms Float64,
     raw String comment 'the answer as it came',
+    cache_key String comment 'the object that keeps the answer; empty when none does',
     started_at DateTime64(3, 'UTC'),
     _ingested_at DateTime64(3, 'UTC') default now64(3, 'UTC'),
     index ingested_at_index _ingested_at type minmax granularity 1

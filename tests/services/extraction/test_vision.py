@@ -14,7 +14,7 @@ from PIL import Image
 from vision_api import ANSWER, KEY, MODEL, VisionApi, serve
 from vision_support import SEEN, Desk, Glasses
 
-from services.errors import ConfigurationError, ExtractionError
+from services.errors import ConfigurationError, ExtractionError, StateError
 from services.extraction.base import Extraction, LetterFile
 from services.extraction.vision_calls import LONGEST_PAUSE_SECONDS, PATIENCE_SECONDS, TRIES, Timing
 from services.extraction.vision_client import server_url
@@ -257,6 +257,28 @@ def test_a_damaged_kept_answer_is_asked_for_again(desk: Desk) -> None:
     [key] = list(desk.objects.list("cache/vision/"))
     desk.objects.put(key, [b"{"], "application/json")
     assert [attempt.is_cached for attempt in desk.read().attempts] == [False]
+
+
+def test_an_attempt_says_where_its_answer_is_kept(desk: Desk) -> None:
+    desk.api.faults.extend(["500", "invalid_json"])
+    keys = [attempt.cache_key for attempt in desk.read().attempts]
+    [kept] = list(desk.objects.list("cache/vision/"))
+    assert keys == ["", "", kept]
+    assert [attempt.cache_key for attempt in desk.read().attempts] == [kept]
+
+
+def test_a_paid_answer_outlives_books_that_are_away(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def away(*args: object) -> None:
+        assert list(desk.objects.list("cache/vision/")), "not kept before the books are asked"
+        raise StateError("the state database does not answer", retryable=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.state.spending, "settle", away)
+        found = desk.read()
+    assert (outcomes(found), found.problem) == (["ok"], "") and "books" in caplog.text
+    # What was set aside stays spent, and nothing is paid twice.
+    assert desk.state.spending.spent("2026-03") > found.attempts[0].cost
+    assert [attempt.is_cached for attempt in desk.read().attempts] == [True]
 
 
 def test_the_cost_cap_holds_and_a_crash_errs_on_the_expensive_side(desk: Desk) -> None:
