@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +40,7 @@ def private_postgis() -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
+    previous = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         _run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
         with (data / "postgresql.conf").open("a") as file:
@@ -47,9 +50,37 @@ def private_postgis() -> Iterator[str]:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("create extension postgis")
         yield url
-        _run("pg_ctl", "-D", data, "stop", "-m", "immediate", "-w")
     finally:
+        if (data / "postmaster.pid").exists():
+            _run("pg_ctl", "-D", data, "stop", "-m", "immediate", "-w")
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _leave(number: int, _: object) -> None:
+    """End by an exception, so that the server ends too."""
+    sys.exit(128 + number)
+
+
+def cpu_seconds(url: str) -> float:
+    """What this process, the programs that it ran and the server at this URL took of all processors until now."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("select split_part(pg_read_file('postmaster.pid'), E'\\n', 1)").fetchone()
+    server = row[0] if row else ""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: the name in brackets may have spaces.
+            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if path.parent.name == server:
+            ticks += sum(map(int, fields[11:15]))  # its own, and those of its processes that ended
+        elif fields[1] == server:
+            ticks += sum(map(int, fields[11:13]))
+    usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return ticks / os.sysconf("SC_CLK_TCK") + sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _run(program: str, *arguments: object) -> None:

@@ -19,6 +19,8 @@ TRAILER = struct.pack(">h", -1)
 NULL = struct.pack(">i", -1)
 # PostgreSQL counts days from here, Arrow from 1970.
 DAYS_OFFSET = (date(2000, 1, 1) - date(1970, 1, 1)).days
+# A point with its SRID as PostGIS has it, little endian.
+EWKB_POINT = np.dtype([("head", "V9"), ("longitude", "<f8"), ("latitude", "<f8")])
 FIXED: Mapping[type, str] = {SmallInteger: ">i2", BigInteger: ">i8", Double: ">f8", Date: ">i4"}
 
 
@@ -32,8 +34,23 @@ def encode(rows: pa.Table, columns: Iterable[Column[object]]) -> memoryview:
     count = pa.scalar(struct.pack(">h", rows.num_columns), pa.large_binary())
     # The stubs know no scalar beside arrays; the compute function does.
     joined = pc.binary_join_element_wise(count, *fields, pa.scalar(b"", pa.large_binary()))  # type: ignore[call-overload]
-    offsets = np.frombuffer(joined.buffers()[1], dtype=np.int64)[joined.offset : joined.offset + len(joined) + 1]
-    return memoryview(joined.buffers()[2])[offsets[0] : offsets[-1]]
+    return _bytes(joined)
+
+
+def are_inside(points: pa.ChunkedArray[Any]) -> bool:
+    """Whether all of these are points (PostGIS' binary form with an SRID) of WGS84; NaN is not."""
+    data = points.combine_chunks().cast(pa.large_binary())
+    if data.null_count or not pc.all(pc.equal(pc.binary_length(data), EWKB_POINT.itemsize)).as_py():  # type: ignore[call-overload]
+        return False
+    found = np.frombuffer(b"" if not len(data) else _bytes(data), dtype=EWKB_POINT)
+    return bool(np.all((abs(found["longitude"]) <= 180) & (abs(found["latitude"]) <= 90)))
+
+
+def _bytes(data: pa.Array[Any]) -> memoryview:
+    """All values (large binary) one after the other, as they lie in memory."""
+    _, positions, values = data.buffers()
+    offsets = np.frombuffer(positions, dtype=np.int64)[data.offset : data.offset + len(data) + 1]  # type: ignore[call-overload]
+    return memoryview(values)[offsets[0] : offsets[-1]]  # type: ignore[arg-type]
 
 
 def _fixed(values: pa.Array[Any], number_format: str) -> pa.Array[Any]:

@@ -11,12 +11,13 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import psycopg
 
 from gis import schema
 from gis.layers import LAYERS, Hashes, Layer, gold_version
 from gis.mirror import ATTEMPTS, Connection, mirror_state, only_sync, write_state
-from gis.staging import LayerChange, Staging, known_hashes
+from gis.staging import NOTHING, LayerChange, Staging, read_mirrored
 from services.errors import PublishError
 from services.metrics import METRICS
 from services.settings import PostgisSettings
@@ -98,14 +99,18 @@ class _Staged:
 def _stage(connection: Connection, warehouse: Warehouse, layer: Layer) -> _Staged:
     started = time.perf_counter()
     is_new = not schema.is_there(connection, layer.table)
-    mirrored = np.empty(0, dtype=np.int64) if is_new else known_hashes(connection, layer)
-    wanted = layer.hashes(warehouse)
-    coming, gone = _missing(wanted, mirrored), _missing(mirrored, wanted)
-    staging = None
-    if len(coming) or len(gone) or is_new:
-        staging = Staging(connection, layer, is_new=is_new)
-        staging.fill(layer.rows(warehouse, coming, wanted), gone)
-        staging.check()
+    if is_new:
+        rows, gone = layer.all_rows(warehouse), NOTHING
+    else:
+        mirrored, wanted = read_mirrored(connection, layer), layer.hashes(warehouse)
+        coming = wanted[_are_missing(wanted, mirrored.hashes)]
+        gone = mirrored.only(_are_missing(mirrored.hashes, wanted))
+        if not len(coming) and not len(gone.hashes):
+            return _Staged(None, time.perf_counter() - started)
+        rows = layer.rows(warehouse, coming, wanted)
+    staging = Staging(connection, layer, is_new=is_new)
+    staging.fill(rows, gone)
+    staging.check()
     return _Staged(staging, time.perf_counter() - started)
 
 
@@ -121,9 +126,11 @@ def _merge_all(connection: Connection, staged: Mapping[str, _Staged]) -> dict[st
     raise AssertionError("unreachable")
 
 
-def _missing(values: Hashes, among: Hashes) -> Hashes:
-    """The sorted values that are not among the others."""
-    return np.setdiff1d(values, among, assume_unique=True)
+def _are_missing(values: Hashes, among: Hashes) -> npt.NDArray[np.bool_]:
+    """Which of the values are not among the others; both are sorted, so that no set has to be made of them."""
+    if not len(among):
+        return np.ones(len(values), dtype=np.bool_)
+    return np.not_equal(among[np.minimum(np.searchsorted(among, values), len(among) - 1)], values)
 
 
 def _digest(tables: Mapping[str, str]) -> str:

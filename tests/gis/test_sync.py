@@ -273,6 +273,27 @@ def test_gold_that_changes_while_it_is_read_is_not_mixed(
     assert run_sync(gold, mirror).counts["inserted"] == sum(COUNTS.values())
 
 
+def test_rows_that_somebody_else_moved_are_not_missed(
+    gold: Warehouse, mirror: PostgisSettings, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_sync(gold, mirror)
+    build(gold, "fct_requests", without("fct_requests", evidence_score="7") + " limit 60")
+    check = staging.Staging.check
+
+    def write_meanwhile(self: staging.Staging) -> None:
+        check(self)
+        with psycopg.connect(url, autocommit=True) as other:
+            other.execute("update restricted_map.requests set channel = 'by hand'")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(staging.Staging, "check", write_meanwhile)
+        with pytest.raises(PublishError) as caught:
+            run_sync(gold, mirror)
+    assert caught.value.retryable and "requests" in str(caught.value)
+    assert changed(run_sync(gold, mirror)) == {"requests": {"updated": 60, "deleted": 1}}
+    assert value(url, "select count(*) from restricted_map.requests where channel = 'by hand'") == 0
+
+
 def test_readers_read_on(gold: Warehouse, mirror: PostgisSettings, url: str) -> None:
     """A long WFS read (a cursor in repeatable read) and short ones, all the while that syncs change every row."""
     run_sync(gold, mirror)
