@@ -27,7 +27,11 @@ class ContractError(PlatformError):
 
 
 class WarehouseError(PlatformError):
-    """ClickHouse or chDB refused or did not answer."""
+    """ClickHouse or chDB refused or did not answer; `code` and `name` are from its table of errors, 0 and empty where it gave none."""
+
+    def __init__(self, message: str, *, retryable: bool | None = None, code: int = 0, name: str = "") -> None:
+        super().__init__(message, retryable=retryable)
+        self.code, self.name = code, name
 
 
 class ObjectStoreError(PlatformError):

@@ -19,7 +19,7 @@ import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect import common
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from pydantic import SecretStr
 
 from services.errors import WarehouseError
@@ -27,13 +27,9 @@ from services.metrics import METRICS
 from services.settings import Settings, WarehouseSettings
 from services.tracing import RUN_ID_HEADER, current_run_id
 from services.warehouse.owner import DirectoryLock, read_owner
+from services.warehouse.refusals import innermost, is_broken, refusal, was_not_heard
 
 common.set_setting("autogenerate_session_id", False)
-
-# Codes after which the same statement may succeed: memory, timeouts, too many queries or parts, network.
-RETRYABLE_CODES = ("MEMORY_LIMIT_EXCEEDED", "TIMEOUT_EXCEEDED", "TOO_MANY_", "NETWORK_ERROR", "SOCKET_TIMEOUT", "KEEPER_EXCEPTION")
-AUTHENTICATION_FAILED = 516
-
 
 T = TypeVar("T")
 
@@ -147,16 +143,16 @@ class Warehouse:
                     with self._client() as client:
                         return action(client)
                 except ClickHouseError as error:
-                    if self._attached_to is None or not _was_not_heard(error):
+                    if self._attached_to is None or not was_not_heard(error):
                         raise
                 self._attach_again(self._attached_to)
                 with self._client() as client:
                     return action(client)
             except ClickHouseError as cause:
-                if not self.is_embedded and _is_broken(cause):
+                if not self.is_embedded and is_broken(cause):
                     where = f"ClickHouse at {self.settings.host}:{self.settings.port}"
-                    raise WarehouseError(f"{where} did not answer {doing}: {_innermost(cause)}", retryable=True) from cause
-                raise WarehouseError(f"ClickHouse refused {doing}: {cause}", retryable=_is_retryable(cause)) from cause
+                    raise WarehouseError(f"{where} did not answer {doing}: {innermost(cause)}", retryable=True) from cause
+                raise refusal(cause, doing) from None
             except (ConnectionError, TimeoutError, OSError) as cause:
                 raise WarehouseError(f"ClickHouse did not answer {doing}: {cause}", retryable=True) from cause
 
@@ -283,18 +279,6 @@ def _answering_owner(settings: WarehouseSettings, directory: Path) -> WarehouseS
     return settings.model_copy(update=address) if is_there else None
 
 
-def _was_not_heard(error: ClickHouseError) -> bool:
-    """Whether the owner surely did not act: it listens no more, or another one with another token listens in its place."""
-    if getattr(error, "code", None) == AUTHENTICATION_FAILED:
-        return True
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
 def _parameters(parameters: Mapping[str, object] | None) -> dict[str, object] | None:
     return dict(parameters) if parameters else None
 
@@ -302,19 +286,3 @@ def _parameters(parameters: Mapping[str, object] | None) -> dict[str, object] | 
 def _headers() -> dict[str, str] | None:
     run_id = current_run_id()
     return {RUN_ID_HEADER: run_id} if run_id else None
-
-
-def _is_retryable(error: ClickHouseError) -> bool:
-    return any(code in str(error) for code in RETRYABLE_CODES)
-
-
-def _is_broken(error: ClickHouseError) -> bool:
-    """Whether nobody answered: without a code the connection broke."""
-    return isinstance(error, OperationalError) and getattr(error, "code", None) is None
-
-
-def _innermost(error: BaseException) -> str:
-    """What went wrong in the end; the errors around it repeat the whole URL."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return type(error).__name__ if "http" in str(error).lower() else str(error)
