@@ -7,7 +7,7 @@ import logging
 import zlib
 from collections.abc import Iterator, Sequence
 from contextvars import copy_context
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
 from services.breaker import BreakerState, CircuitBreaker
@@ -16,7 +16,7 @@ from services.extraction.base import OUTAGES, Attempt, Extraction, Extractor, Le
 from services.extraction.cache import AnswerCache
 from services.extraction.own_addresses import own_addresses
 from services.extraction.vision_answer import UnusableAnswerError
-from services.extraction.vision_calls import CostCapError, Timing, VisionCalls
+from services.extraction.vision_calls import CostCapError, Timing, VisionCalls, longest_question_seconds
 from services.extraction.vision_client import VisionClient, VisionFaultError
 from services.extraction.vision_judgement import judge
 from services.extraction.vision_prompt import PROMPT_VERSION, PageJpeg, draw_pages
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 RULES_VERSION = "1"
 # Taken up again at once when the model answers: as many letters as a batch of work has.
 MANY = 64
+# What the offline reader may need for a letter of many pages (1.4 s a page), on a machine that has other work.
+OFFLINE_SECONDS = 300.0
 _BREAKER_GAUGE: dict[BreakerState, int] = {"closed": 0, "half_open": 1, "open": 2}
 
 _Answer = Extraction | ExtractionError
@@ -71,7 +73,8 @@ class VisionExtractor:
     def extract(self, letters: Sequence[LetterFile]) -> Iterator[tuple[str, Extraction | ExtractionError]]:
         """Yield each letter's extraction or error as it is done: the offline reader hands letters on to `concurrency` threads.
 
-        A caller that stops early waits for no answer: what was asked is paid, kept in the cache and found there next time.
+        A caller that stops early waits for no answer: what was asked is paid, kept in the cache and found there next time. Raises
+        ExtractionError, retryable, when longer than any letter may take none is done.
         """
         todo: SimpleQueue[_Seen | None] = SimpleQueue()
         done: SimpleQueue[tuple[str, _Answer] | BaseException] = SimpleQueue()
@@ -79,18 +82,24 @@ class VisionExtractor:
         count = min(self._settings.concurrency, len(letters))
         # Daemons: the end of the process does not wait for a slow server either.
         threads = [Thread(target=copy_context().run, args=(self._work, todo, done, stop), name="vision", daemon=True) for _ in range(count)]
+        patience = OFFLINE_SECONDS + longest_question_seconds(self._settings)
         first = Thread(target=copy_context().run, args=(self._look, letters, todo, done, stop, count), daemon=True)
         for thread in (first, *threads):
             thread.start()
         try:
             for _ in letters:
-                answer = done.get()
+                try:
+                    answer = done.get(timeout=patience)
+                except Empty:
+                    message = f"No letter was read for {patience:.0f} s, a reader hangs: what was not read is tried again."
+                    raise ExtractionError(message, retryable=True) from None
                 if isinstance(answer, BaseException):
                     raise answer
                 yield answer
         finally:
             stop.set()
-            first.join()
+            # So that the offline reader has only one caller; who hangs there is not waited for.
+            first.join(OFFLINE_SECONDS)
 
     def retakes(self) -> int:
         """Many when the model has answered since its last failure; one to try, when it may be back; else none."""

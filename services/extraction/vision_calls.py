@@ -164,6 +164,12 @@ class VisionCalls:
             logger.warning("The month's books keep %.6f instead of %.6f for an answer: %s", reserved, cost, error)
 
 
+def longest_question_seconds(settings: VisionSettings) -> float:
+    """Seconds after which a letter is answered or given up: two questions, with all that each may wait for."""
+    turn = settings.concurrency * _SECONDS_PER_MINUTE / settings.requests_per_minute
+    return 2 * TRIES * (settings.timeout_seconds + PATIENCE_SECONDS + turn)
+
+
 def _most_tokens(messages: Sequence[Message], pages: Sequence[PageJpeg]) -> int:
     """More tokens than the question can have."""
     texts = [message["content"] for message in messages if isinstance(message["content"], str)]

@@ -15,6 +15,7 @@ from mistralai.client import Mistral
 from mistralai.client.errors import MistralError, NoResponseError, ResponseValidationError
 from mistralai.client.models import ChatCompletionResponse
 
+from services.deadline import within
 from services.errors import ConfigurationError
 from services.extraction.base import AttemptOutcome
 from services.extraction.vision_prompt import Message, response_format
@@ -24,6 +25,7 @@ from services.tracing import RUN_ID_HEADER, current_run_id
 # Six dense pages of handwriting are about 5,000 tokens.
 MAX_OUTPUT_TOKENS = 6000
 _MAX_ERROR_CHARS = 2000
+_CLOSING_SECONDS = 5.0
 _PASSING = frozenset({"rate_limited", "server_error", "timeout", "disconnected"})
 
 
@@ -59,13 +61,13 @@ class VisionClient:
         self.server = server_url(settings.url)
         self._settings, self._model = settings, settings.model
         self._lock = Lock()
-        self._http: httpx2.Client | None = None
+        self._http: httpx2.AsyncClient | None = None
         self._mistral: Mistral | None = None
 
     def ask(self, messages: Sequence[Message]) -> Reply:
         """The model's reply; VisionFaultError when none came."""
         try:
-            answer = self._opened().chat.complete(
+            question = self._opened().chat.complete_async(
                 model=self._model,
                 messages=list(messages),  # type: ignore[arg-type]  # typed dictionaries of the client's own
                 response_format=response_format(),  # type: ignore[arg-type]
@@ -73,13 +75,14 @@ class VisionClient:
                 max_tokens=MAX_OUTPUT_TOKENS,
                 http_headers={RUN_ID_HEADER: current_run_id()} if current_run_id() else None,
             )
+            answer = within(self._settings.timeout_seconds, question)
         except ResponseValidationError as cause:
             raise VisionFaultError(
                 "server_error", f"{self.server} answers in another form than the API's", raw=_short(cause.body)
             ) from None
         except MistralError as cause:
             raise self._fault(cause) from None
-        except httpx2.TimeoutException as cause:
+        except (httpx2.TimeoutException, TimeoutError) as cause:
             raise VisionFaultError("timeout", f"{self.server} did not answer in time ({type(cause).__name__})") from None
         except (httpx2.TransportError, NoResponseError) as cause:
             raise VisionFaultError("disconnected", f"no connection to {self.server}, or it was cut ({type(cause).__name__})") from None
@@ -89,18 +92,18 @@ class VisionClient:
         """Close the connections; the next question opens new ones."""
         with self._lock:
             if self._http is not None:
-                self._http.close()
+                within(_CLOSING_SECONDS, self._http.aclose())
             self._http = self._mistral = None
 
     def _opened(self) -> Mistral:
         with self._lock:
             if self._mistral is None:
                 count = self._settings.concurrency
-                self._http = httpx2.Client(limits=httpx2.Limits(max_connections=count, max_keepalive_connections=count))
+                self._http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=count, max_keepalive_connections=count))
                 self._mistral = Mistral(
                     api_key=self._settings.api_key.get_secret_value(),
                     server_url=self.server,
-                    client=self._http,
+                    async_client=self._http,
                     # Its own default of five minutes would win over a timeout of the HTTP client.
                     timeout_ms=int(self._settings.timeout_seconds * 1000),
                 )

@@ -133,6 +133,7 @@ def test_a_bad_answer_is_repaired_once_then_reviewed(desk: Desk, fault: str, out
         ("503", "server_error"),
         ("408", "timeout"),
         ("slow", "timeout"),
+        ("drip", "timeout"),
         ("cut", "disconnected"),
         ("drop", "disconnected"),
     ],
@@ -386,6 +387,18 @@ def test_a_caller_that_stops_early_leaves_nothing_running(desk: Desk) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert len(desk.api.asked) <= 6
+
+
+def test_a_reader_that_hangs_is_not_waited_for_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.extraction.vision.OFFLINE_SECONDS", 0.1)
+    monkeypatch.setattr("services.extraction.vision.longest_question_seconds", lambda settings: 0.1)
+    hanging = threading.Event()
+    monkeypatch.setattr(Glasses, "extract", lambda self, letters: iter([hanging.wait(20)]))
+    started = time.monotonic()
+    with pytest.raises(ExtractionError, match="a reader hangs") as caught:
+        list(desk.extractor().extract([desk.letter()]))
+    assert caught.value.retryable and time.monotonic() - started < 5
+    hanging.set()
 
 
 def test_prompt_files_are_part_of_the_package() -> None:

@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(wrong[0], {"message": wrong[1], "detail": wrong[1]})
             return
         fault = self.api.next_fault(asked)
-        if fault in ("slow", "cut", "drop"):
+        if fault in ("slow", "cut", "drop", "drip"):
             self._fail_below_http(fault, asked)
         elif fault.split(":")[0] in _STATUSES:
             status, _, wait = fault.partition(":")
@@ -172,6 +172,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in ("slow", "drop"):
             return
         content = json.dumps(self._answer("", asked)).encode()
+        if fault == "drip":
+            # A byte now and then, from the first one of the headers on: every single read is in time.
+            for byte in b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(content), content):
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.05)
+            return
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
