@@ -4,14 +4,15 @@ and then would keep a thread for ever."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import cache
-from threading import Lock, Thread
+from threading import RLock, Thread
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
 
-_lock = Lock()
+# Reentrant: a client may be forgotten, and so closed, anywhere, also here.
+_lock = RLock()
 
 
 def within(seconds: float, question: Coroutine[Any, Any, Answer]) -> Answer:
@@ -24,13 +25,21 @@ def within(seconds: float, question: Coroutine[Any, Any, Answer]) -> Answer:
         async with asyncio.timeout(seconds):
             return await question
 
+    return asyncio.run_coroutine_threadsafe(timed(), _loop()).result()
+
+
+def soon(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Have it done without waiting, also from the loop's own thread: a client is closed wherever it happens to be forgotten."""
+    asyncio.run_coroutine_threadsafe(work(), _loop())
+
+
+def _loop() -> asyncio.AbstractEventLoop:
     with _lock:
-        loop = _loop()
-    return asyncio.run_coroutine_threadsafe(timed(), loop).result()
+        return _started()
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
+def _started() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     Thread(target=loop.run_forever, name="questions", daemon=True).start()
     return loop

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import random
+import ssl
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from geopy.adapters import RequestsAdapter  # type: ignore[import-untyped]
+import httpx2
+from geopy.adapters import AdapterHTTPError, BaseSyncAdapter  # type: ignore[import-untyped]
 from geopy.exc import (  # type: ignore[import-untyped]
     GeocoderAuthenticationFailure,
     GeocoderInsufficientPrivileges,
     GeocoderQueryError,
     GeocoderQuotaExceeded,
+    GeocoderTimedOut,
+    GeocoderUnavailable,
     GeopyError,
 )
 from geopy.geocoders import Nominatim  # type: ignore[import-untyped]
 
 from services.breaker import BreakerState, CircuitBreaker
+from services.deadline import soon, within
 from services.errors import ConfigurationError, GeocodingError
 from services.geocoding.questions import Question
 from services.metrics import METRICS
@@ -39,6 +47,9 @@ CLOSED_DOORS = (GeocoderAuthenticationFailure, GeocoderInsufficientPrivileges, G
 WRONG_ANSWERS = (GeopyError, ValueError, TypeError, AttributeError)
 
 Place = Mapping[str, Any]
+
+# It would tell each URL, and so the address that is asked for.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 class NominatimClient:
@@ -155,15 +166,35 @@ def _said(cause: Exception) -> str:
     return f"{type(cause).__name__}, HTTP {status}" if status else type(cause).__name__
 
 
-def _adapter_factory(connections: int) -> Callable[..., RequestsAdapter]:
-    """Connections are kept open, as many as there are threads; each question bears the run's id."""
+def _adapter_factory(connections: int) -> Callable[..., BaseSyncAdapter]:
+    """Connections are kept open, as many as there are threads; each question bears the run's id and has to be answered in whole within
+    its timeout, which geopy's own adapters hold for each read."""
 
-    class Adapter(RequestsAdapter):  # type: ignore[misc]
-        def get_json(self, url: str, *, timeout: float, headers: Mapping[str, str]) -> Any:
+    class Adapter(BaseSyncAdapter):  # type: ignore[misc]
+        def __init__(self, *, proxies: object, ssl_context: ssl.SSLContext | None) -> None:
+            super().__init__(proxies=proxies, ssl_context=ssl_context)
+            limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+            # As geopy's adapters: the system's certificates, and no proxy of the environment.
+            self._http = httpx2.AsyncClient(
+                verify=ssl_context or ssl.create_default_context(), limits=limits, trust_env=False, follow_redirects=True, timeout=None
+            )
+            weakref.finalize(self, soon, self._http.aclose)
+
+        def get_text(self, url: str, *, timeout: float, headers: Mapping[str, str]) -> str:
             run_id = current_run_id()
-            return super().get_json(url, timeout=timeout, headers={**headers, **({RUN_ID_HEADER: run_id} if run_id else {})})
+            try:
+                question = self._http.get(url, headers={**headers, **({RUN_ID_HEADER: run_id} if run_id else {})})
+                answer = within(timeout, question)
+            except TimeoutError:
+                raise GeocoderTimedOut("no whole answer in time") from None
+            except httpx2.HTTPError as cause:
+                raise GeocoderUnavailable(type(cause).__name__) from None
+            if answer.status_code >= 400:
+                # Without its text, which geopy would log: it may repeat the address.
+                raise AdapterHTTPError("no success", status_code=answer.status_code, headers=answer.headers, text="")
+            return answer.text
 
-    def make(*, proxies: object, ssl_context: object) -> RequestsAdapter:
-        return Adapter(proxies=proxies, ssl_context=ssl_context, pool_connections=1, pool_maxsize=connections, max_retries=0)
+        def get_json(self, url: str, *, timeout: float, headers: Mapping[str, str]) -> Any:
+            return json.loads(self.get_text(url, timeout=timeout, headers=headers))
 
-    return make
+    return Adapter

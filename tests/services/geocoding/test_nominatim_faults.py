@@ -47,6 +47,7 @@ class FaultyServer:
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.wait: Callable[[], Any] = lambda: None
+        self.drips = False
         self._lock = Lock()
         outer = self
 
@@ -61,6 +62,14 @@ class FaultyServer:
                     outer.headers.append(dict(self.headers))
                     status, body = outer.answers.pop(0) if len(outer.answers) > 1 else outer.answers[0]
                 outer.wait()
+                if outer.drips:
+                    # A byte now and then, from the first one of the headers on: every single read is in time.
+                    with suppress(ConnectionError):
+                        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n" + b" " * 398 + b"[]":
+                            self.wfile.write(bytes([byte]))
+                            time.sleep(0.05)
+                    self.close_connection = True
+                    return
                 content = body.encode() if isinstance(body, str) else body
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content) + (10 if isinstance(body, bytes) else 0)))
@@ -193,6 +202,14 @@ def test_waits_for_a_slow_server_no_longer_than_told(server: FaultyServer, pause
     with pytest.raises(GeocodingError, match="GeocoderTimedOut"):
         client_of(server, pauses, timeout_seconds=0.1).ask(QUESTION)
     assert time.monotonic() - started < 2.5
+
+
+def test_waits_no_longer_for_a_server_that_sends_a_byte_now_and_then(server: FaultyServer, pauses: Pauses) -> None:
+    server.drips = True
+    started = time.monotonic()
+    with pytest.raises(GeocodingError, match="GeocoderTimedOut"):
+        client_of(server, pauses, timeout_seconds=0.3).ask(QUESTION)
+    assert time.monotonic() - started < 5
 
 
 def test_who_is_away_is_not_asked_a_thousand_times(server: FaultyServer, pauses: Pauses) -> None:
