@@ -7,14 +7,14 @@ import contextlib
 import hashlib
 import io
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import nativetypes
 
-from services.errors import ConfigurationError
+from services.errors import ConfigurationError, PlatformError
 from services.settings import DBT_PROJECT_DIR
 from services.warehouse.client import Warehouse
 from services.warehouse.dbt_chdb import use_chdb, use_server
@@ -94,14 +94,19 @@ class DbtRunner:
             DbtRunner._project = Project(result.result, digest)
         return DbtRunner._project
 
-    def build(self, project: Project, select: Sequence[str], *, full_refresh: bool) -> BuildOutcome:
-        """Build these models, all when none is named, and test each as soon as it is there; formulas are not tested (`check_formulas`)."""
+    def build(
+        self, project: Project, select: Sequence[str], *, full_refresh: bool, check: Callable[[], None] = lambda: None
+    ) -> BuildOutcome:
+        """Build these models, all when none is named, and test each as soon as it is there; formulas are not tested (`check_formulas`).
+
+        Before each statement `check` is asked: the PlatformError that it raises ends the build, and is raised.
+        """
         arguments = ["build", *self._options(), "--exclude-resource-type", "unit_test"]
         if select:
             arguments += ["--select", *select]
         if full_refresh:
             arguments.append("--full-refresh")
-        return _outcome(self._invoke(arguments, project.manifest))
+        return _outcome(self._invoke(arguments, project.manifest, check))
 
     def check_formulas(self, project: Project) -> BuildOutcome:
         """Run the models' unit tests, which need the tables but none of their rows."""
@@ -111,12 +116,25 @@ class DbtRunner:
         directories = ["--project-dir", str(self.project_dir), "--profiles-dir", str(self.project_dir)]
         return [*directories, "--target-path", str(self._work_dir), "--log-path", str(self._work_dir), "--target", self._target, *SILENT]
 
-    def _invoke(self, arguments: list[str], manifest: Any) -> Any:
+    def _invoke(self, arguments: list[str], manifest: Any, check: Callable[[], None] = lambda: None) -> Any:
         from dbt.cli.main import dbtRunner  # takes over a second to import: not before the first build
+
+        stopped: list[PlatformError] = []
+
+        def watch(_: object) -> None:
+            # The adapter says what it is about to ask, and what is raised then fails the model or test.
+            try:
+                check()
+            except PlatformError as error:
+                stopped.append(error)
+                raise
 
         self._work_dir.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(io.StringIO()), _one_parser_at_a_time():
-            return dbtRunner(manifest=manifest).invoke(arguments)
+            result = dbtRunner(manifest=manifest, callbacks=[watch]).invoke(arguments)
+        if stopped:
+            raise stopped[0]
+        return result
 
 
 @contextlib.contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from services.errors import PublishError
 from services.warehouse.client import Warehouse
 
 SQL = Path(__file__).with_name("sql")
@@ -94,10 +95,10 @@ def exchange(warehouse: Warehouse, tables: Mapping[str, str]) -> None:
         warehouse.command("rename table " + ", ".join(renames))
 
 
-def publish_tables(warehouse: Warehouse, build: Build, names: Sequence[str], row: Mapping[str, Any]) -> None:
-    """Exchange these tables and record the build; from the first write on, a killed run is finished by `finish_publishing`."""
-    following = table_uuids(warehouse, "gold_next")
-    publishing = replace(build, state="publishing", tables={name: following[name] for name in names}, public_row=row)
+def publish_tables(warehouse: Warehouse, build: Build, tables: Mapping[str, str], row: Mapping[str, Any]) -> None:
+    """Exchange these tables (name and UUID) and record the build; from the first write on, a killed run is finished by
+    `finish_publishing`. PublishError when gold does not have just these tables then."""
+    publishing = replace(build, state="publishing", tables=tables, public_row=row)
     write_journal(warehouse, publishing, changed_after=build.started_at)
     _publish(warehouse, publishing)
 
@@ -110,6 +111,11 @@ def finish_publishing(warehouse: Warehouse, build: Build) -> None:
 
 def _publish(warehouse: Warehouse, build: Build) -> None:
     exchange(warehouse, build.tables)
+    there = table_uuids(warehouse, "gold")
+    if others := sorted(name for name, uuid in build.tables.items() if there.get(name) != uuid):
+        write_journal(warehouse, replace(build, state="failed"), changed_after=build.started_at)
+        message = f"Build {build.generation} was published only in part, since somebody else changed {', '.join(others)} meanwhile"
+        raise PublishError(f"{message}: the next run builds everything anew.", retryable=True)
     if not warehouse.scalar(
         "select count() from gold.builds where generation = {g:UInt64} and state = 'published'", {"g": build.generation}
     ):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flows.steps import gold
 from flows.steps.alone import alone, running_from
@@ -17,11 +18,15 @@ from services.warehouse.client import Warehouse
 from services.warehouse.landing import Landing
 from services.wiring import Services
 
+logger = logging.getLogger(__name__)
+
 # dbt keeps its flags and adapters in globals: two builds in one process would mix them up.
 BUILD_LOCK = threading.Lock()
 # And two processes would build into one gold_next: they take turns. Longer than a build of everything takes.
 BUILD = "build"
 WAIT_SECONDS = 3600.0
+# How long a build that failed twice on the same things is let alone.
+RED_PAUSE = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What requests are measured against: a new generation of one of these changes every row, so that all is built anew.
 REFERENCE_DATASETS = ("address_points", "areas", "facilities")
@@ -51,11 +56,26 @@ def needs_build(services: Services) -> bool:
     return builds[0].inputs != _inputs(services.warehouse) or builds[0].fingerprint != _fingerprint(services.warehouse)
 
 
+def failed_lately(services: Services, now: datetime) -> bool:
+    """Whether building is in vain for now: the last two builds failed on just what is there, the newer one within the hour.
+
+    One failure may be an outage's; the second says that a person has to look at it.
+    """
+    builds = gold.journal(services.warehouse)[:2]
+    if len(builds) < 2 or any(build.state != "failed" for build in builds) or now - builds[0].started_at >= RED_PAUSE:
+        return False
+    fingerprint, inputs = _fingerprint(services.warehouse), _inputs(services.warehouse)
+    is_same = all(build.fingerprint == fingerprint and build.inputs == inputs for build in builds)
+    if is_same:
+        logger.warning("Build %d failed, and nothing has changed since: it is not tried again within the hour.", builds[0].generation)
+    return is_same
+
+
 def transform(services: Services, *, full_refresh: bool = False, now: datetime) -> StepResult:
     """Build what changed into gold_next, test it there, and exchange it for gold; `now` is noted as the moment of the build.
 
     Killed at any moment and called again, gold is what one undisturbed build makes. PublishError names what failed; gold
-    is then as it was. BusyError when another process has been building for an hour.
+    is then as it was. BusyError when another process has been building for an hour, StateError when one may build meanwhile.
     """
     with BUILD_LOCK, alone(services, BUILD, clock=running_from(now), wait_seconds=WAIT_SECONDS) as lease:
         warehouse = services.warehouse
@@ -71,7 +91,10 @@ def transform(services: Services, *, full_refresh: bool = False, now: datetime) 
         selected = () if plan.is_full else project.growing
         if not plan.is_full:
             gold.clone_gold(warehouse, [name for name in project.gold if name not in selected or name in project.incremental_gold])
-        outcome = runner.build(project, selected, full_refresh=plan.is_full)
+        outcome = runner.build(project, selected, full_refresh=plan.is_full, check=lease.check)
+        built = gold.table_uuids(warehouse, "gold_next")
+        # Still ours: then what was just noted is what we built and tested, and nobody else is at it.
+        lease.confirm()
         row = {
             "is_full_refresh": int(plan.is_full),
             "model_count": outcome.model_count,
@@ -84,7 +107,8 @@ def transform(services: Services, *, full_refresh: bool = False, now: datetime) 
             gold.write_journal(warehouse, replace(plan.build, state="failed"), changed_after=plan.changed_after)
             raise PublishError(f"Build {plan.build.generation} failed, so gold is as it was: {message}")
         lease.confirm()
-        gold.publish_tables(warehouse, plan.build, [name for name in project.gold if plan.is_full or name in selected], row)
+        names = [name for name in project.gold if plan.is_full or name in selected]
+        gold.publish_tables(warehouse, plan.build, {name: built[name] for name in names}, row)
         counts = {"generation": plan.build.generation, "models": outcome.model_count, "tests": outcome.test_count}
         return StepResult("transform", counts, plan.reason)
 
@@ -134,6 +158,8 @@ def _why_all(
     # A build that died half way may have left silver tables made from other reference data than gold is.
     if any(build.fingerprint != fingerprint for build in builds if build.generation > published.generation):
         return "a build with other models or reference data did not finish"
+    if any(build.tables for build in builds if build.generation > published.generation):
+        return "a build was published only in part"
     for table in APPEND_ONLY:
         before, today = published.inputs.get(table), inputs.get(table, {"rows": 0, "mutation": 0})
         if before and (today["rows"] < before["rows"] or today["mutation"] != before["mutation"]):

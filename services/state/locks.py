@@ -121,7 +121,12 @@ class Lease:
 
     def confirm(self) -> None:
         """Renew it, or raise StateError when it was lost: before a step that two may not do."""
-        if not self.renew():
+        self.renew()
+        self.check()
+
+    def check(self) -> None:
+        """Raise StateError when somebody else may hold the lock by now; asks nobody."""
+        if self.is_lost:
             raise StateError(f"The lock {self.name!r} was lost, since this process stood still for too long: try again.", retryable=True)
 
 

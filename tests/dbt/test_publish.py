@@ -8,16 +8,21 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dbt.adapters.clickhouse.httpclient import ChHttpClient
 from dbt_support import Bronze, gold_content
 
+import flows.steps.transform as transform_module
 from flows.steps import gold
-from flows.steps.transform import needs_build, repair_gold, transform
-from services.errors import PublishError
+from flows.steps.transform import failed_lately, needs_build, repair_gold, transform
+from services.errors import PublishError, StateError
+from services.state.locks import Lease
+from services.warehouse.client import Warehouse
 
 WORKER = Path(__file__).with_name("build_worker.py")
 
@@ -37,6 +42,66 @@ def test_red_build_leaves_gold_untouched_and_says_why(platform: Any, bronze: Bro
     newest = platform.warehouse.query("select generation, state, message from gold.builds order by generation desc limit 1")[0]
     assert newest["state"] == "failed" and "fct_extractions" in newest["message"]
     assert needs_build(platform)
+
+
+def test_a_build_that_failed_twice_waits_for_an_hour_or_a_change(platform: Any, bronze: Bronze, now: datetime) -> None:
+    warehouse = platform.warehouse
+    bronze.town()
+    inputs, fingerprint = transform_module._inputs(warehouse), transform_module._fingerprint(warehouse)
+
+    def fail(generation: int, at: datetime) -> None:
+        build = gold.Build(generation, "failed", fingerprint, at, inputs, {}, at)
+        gold.write_journal(warehouse, build, changed_after=at)
+
+    fail(1, now)
+    assert not failed_lately(platform, now), "it may have been an outage"
+    fail(2, now)
+    assert needs_build(platform) and failed_lately(platform, now + timedelta(minutes=59))
+    assert not failed_lately(platform, now + timedelta(hours=1))
+    bronze.letter()
+    assert not failed_lately(platform, now)
+
+
+def test_a_build_stops_when_its_lock_is_lost(platform: Any, bronze: Bronze, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    bronze.town()
+    clear, asked = gold.clear_next, []
+
+    def lose(warehouse: Warehouse) -> None:
+        clear(warehouse)
+        monkeypatch.setattr(Lease, "is_lost", property(lambda lease: True))
+
+    def command(client: ChHttpClient, sql: str, **options: Any) -> Any:
+        asked.append(sql)
+        return client._client.command(sql)
+
+    monkeypatch.setattr(gold, "clear_next", lose)
+    monkeypatch.setattr(ChHttpClient, "command", command)
+    with pytest.raises(StateError, match="lock 'build' was lost") as error:
+        transform(platform, now=now)
+    assert error.value.retryable
+    assert not [sql for sql in asked if "create" in sql.lower()], "nothing was built any more"
+    assert gold.journal(platform.warehouse)[0].state == "started"
+    assert platform.warehouse.query("select * from gold.builds") == []
+
+
+def test_what_somebody_else_built_meanwhile_is_not_published(platform: Any, bronze: Bronze, now: datetime) -> None:
+    warehouse = platform.warehouse
+    for table in ("gold.fct_a", "gold.fct_b", "gold_next.fct_a", "gold_next.fct_b"):
+        warehouse.command(f"create table {table} (made_by String) engine = MergeTree order by made_by")
+    build = gold.Build(1, "started", "f", now, {}, {}, now)
+    built = gold.table_uuids(warehouse, "gold_next")
+    # Another process clears gold_next and is building there.
+    warehouse.command("drop table gold_next.fct_b sync")
+    warehouse.command("create table gold_next.fct_b (made_by String) engine = MergeTree order by made_by as select 'another'")
+    with pytest.raises(PublishError, match=r"only in part.*fct_b") as error:
+        gold.publish_tables(warehouse, build, built, {})
+    assert error.value.retryable
+    assert warehouse.query("select * from gold.fct_b") == []
+    torn = gold.journal(warehouse)
+    assert torn[0].state == "failed" and warehouse.query("select * from gold.builds") == []
+    before = gold.Build(0, "published", "f", now, {}, {}, now)
+    assert transform_module._why_all(warehouse, SimpleNamespace(gold=()), torn, before, "f", {}) == "a build was published only in part"  # type: ignore[arg-type]
+    warehouse.command("drop table gold.fct_a, gold.fct_b, gold_next.fct_a, gold_next.fct_b sync")
 
 
 def test_what_a_red_build_saw_is_not_forgotten(platform: Any, bronze: Bronze, now: datetime) -> None:
