@@ -153,9 +153,11 @@ def _load_now(services: Services, upload_id: str, dataset: str, mode: str | None
     def show(done: int, total: int) -> None:
         progress.update(task, completed=done, total=total or None)
 
-    with alone(services, LOADING, clock=utc_now, wait_seconds=LOAD_WAIT_SECONDS):
+    with alone(services, LOADING, clock=utc_now, wait_seconds=LOAD_WAIT_SECONDS) as lease:
         try:
-            result = load_upload(services, upload_id=upload_id, dataset=dataset, mode=mode, now=utc_now(), progress=show)
+            result = load_upload(
+                services, upload_id=upload_id, dataset=dataset, mode=mode, now=utc_now(), progress=show, confirm=lease.confirm
+            )
         except PlatformError as error:
             services.state.work.fail(LOAD, upload_id, str(error), error.retryable, utc_now())
             raise

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,19 @@ def requeue_provisional(services: Services, *, clock: Clock) -> StepResult:
     return StepResult("requeue", {"requeued": count})
 
 
-def geocode_outstanding(services: Services, *, clock: Clock) -> StepResult:
-    """Ask the geocoder for all outstanding subjects, in batches; each answer lands once."""
+def _never() -> bool:
+    return False
+
+
+def geocode_outstanding(services: Services, *, clock: Clock, is_stopping: Callable[[], bool] = _never) -> StepResult:
+    """Ask the geocoder for all outstanding subjects, in batches, until `is_stopping` says no more; each answer lands once."""
     placed: Counter[str] = Counter()
-    while True:
+    while not is_stopping():
         items = services.state.work.claim("geocode", limit=BATCH, owner=this_process(), lease_seconds=LEASE_SECONDS, now=clock())
         if not items:
-            return StepResult("geocode", placed)
+            break
         placed += _place([item.key for item in items], services, clock)
+    return StepResult("geocode", placed)
 
 
 def _place(keys: Sequence[str], services: Services, clock: Clock) -> Counter[str]:

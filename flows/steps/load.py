@@ -7,7 +7,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from flows.steps.load_rules import REJECTED_ROWS_KEPT, check, look_back, rows_before
 from flows.steps.record import StepResult
 from services.contracts import DatasetContract
-from services.errors import ContractError, NotFoundError, PlatformError
+from services.errors import ContractError, NotFoundError, PlatformError, StateError
 from services.state.locks import this_process
 from services.tabular.base import Progress, Reader
 from services.tabular.csv_reader import CsvReader, NotCleanError
@@ -34,8 +35,6 @@ LOAD = "load"
 MODES = ("replace", "append", "upsert")
 # Longer than any load may take; whoever is alone at loading frees the claims of the dead before.
 LEASE_SECONDS = 6 * 3600
-# Of a load that fails as a whole nothing is visible: so many rejected rows show what is wrong with the file.
-REJECTED_ROWS_KEPT = 1000
 # Loads run one after the other, across processes by the lock of `run.LOADING`: each uses all cores, and takes what it finds started
 # for left by a killed process.
 _one_at_a_time = threading.Lock()
@@ -62,22 +61,34 @@ def _silent(done: int, total: int) -> None:
     """No progress is wanted."""
 
 
+def _alone() -> None:
+    """No other process can be at it."""
+
+
 def load_upload(
-    services: Services, *, upload_id: str, dataset: str, mode: str | None, now: datetime, progress: Progress | None = None
+    services: Services,
+    *,
+    upload_id: str,
+    dataset: str,
+    mode: str | None,
+    now: datetime,
+    progress: Progress = _silent,
+    confirm: Callable[[], None] = _alone,
 ) -> LoadResult:
     """Load one stored upload (the SHA-256 of its bytes) into a dataset, under the contract's mode unless another is given.
 
     The same upload is not loaded again while it is the newest (or, appended, while it counts), and not at all when a replacement asked
-    for later is loaded already: the result is then that load, with a warning. `progress` is told bytes done and in all.
+    for later is loaded already: the result is then that load, with a warning. `progress` is told bytes done and in all; `confirm`
+    raises StateError when another process may load by now, which then takes this load for dead: nothing of it becomes visible.
     Raises ContractError when the file as a whole does not fit: nothing of it is visible then; NotFoundError when there is no such
     upload; WarehouseError or ObjectStoreError when one of them does not answer: the same call later goes on.
     """
     with _one_at_a_time:
-        return _load_alone(services, upload_id, dataset, mode, now, progress or _silent)
+        return _load_alone(services, upload_id, dataset, mode, now, progress, confirm)
 
 
-def load_outstanding(services: Services, now: datetime, progress: Progress | None = None) -> StepResult:
-    """Load every upload that waits for it; a file that does not fit its contract fails alone."""
+def load_outstanding(services: Services, now: datetime, progress: Progress = _silent, confirm: Callable[[], None] = _alone) -> StepResult:
+    """Load every upload that waits for it; a file that does not fit its contract fails alone. `confirm` is that of `load_upload`."""
     for contract in services.contracts.values():
         Landing(services.warehouse, contract).ensure_table()
     counts = {"loaded": 0, "landed": 0, "rejected": 0, "failed": 0}
@@ -92,9 +103,11 @@ def load_outstanding(services: Services, now: datetime, progress: Progress | Non
         item = items[0]
         dataset = str(item.payload.get("dataset", ""))
         try:
-            result = load_upload(
-                services, upload_id=item.key, dataset=dataset, mode=item.payload.get("mode") or None, now=moment, progress=progress
-            )
+            mode = item.payload.get("mode") or None
+            result = load_upload(services, upload_id=item.key, dataset=dataset, mode=mode, now=moment, progress=progress, confirm=confirm)
+        except StateError:
+            # No fault of the file, which may be somebody else's by now.
+            raise
         except PlatformError as error:
             logger.warning("%s was not loaded into %s: %s", item.key[:12], dataset, error)
             services.state.work.fail(LOAD, item.key, str(error), error.retryable, now + timedelta(seconds=time.monotonic() - started))
@@ -109,13 +122,17 @@ def load_outstanding(services: Services, now: datetime, progress: Progress | Non
             counts["rejected"] += result.rejected
 
 
-def _load_alone(services: Services, upload_id: str, dataset: str, mode: str | None, now: datetime, progress: Progress) -> LoadResult:
+def _load_alone(
+    services: Services, upload_id: str, dataset: str, mode: str | None, now: datetime, progress: Progress, confirm: Callable[[], None]
+) -> LoadResult:
     contract = _contract(services, dataset)
     mode = mode or contract.mode
     if mode not in MODES or (mode == "upsert" and not contract.natural_key):
         raise ContractError(f"{dataset} cannot be loaded with mode {mode}: use one of {', '.join(MODES)} (upsert needs a natural_key).")
     landing = Landing(services.warehouse, contract)
     landing.ensure_table()
+    # Twice: what another process loads just now is not dead, and what it took for dead may not be published.
+    confirm()
     attempts = loads.of_dataset(services.warehouse, dataset)
     _bury_dead(services, landing, attempts, now)
     counting = loads.effective(attempts)
@@ -131,13 +148,14 @@ def _load_alone(services: Services, upload_id: str, dataset: str, mode: str | No
     try:
         with services.objects.local_path(_object_key(upload_id)) as path:
             load, warnings = _land(landing, contract, load, path, progress)
-        rows_before = _rows_before(landing, load, contract, counting)
-        _check(load, contract, rows_before)
+        replaced = rows_before(landing, load, contract, counting)
+        check(load, contract, replaced)
     except PlatformError as error:
         _fail(services, landing, load, error, now + timedelta(seconds=time.monotonic() - started))
         raise
-    warnings += _look_back(landing, load, rows_before)
+    warnings += look_back(landing, load, replaced)
     finished_at = now + timedelta(seconds=time.monotonic() - started)
+    confirm()
     load = loads.publish(services.warehouse, replace(load, message="; ".join(warnings), finished_at=finished_at))
     return _result(load, warnings)
 
@@ -255,47 +273,6 @@ def _land_batches(landing: Landing, load_id: str, batches: Iterable[pa.Table]) -
             landing.land_batch(load_id, batch)
     finally:
         landing.close_batches(load_id)
-
-
-def _check(load: Load, contract: DatasetContract, before: int) -> None:
-    """Whether the load counts: nothing lost, not too much rejected, enough landed."""
-    received, landed, rejected = load.received_rows, load.landed_rows, load.rejected_rows
-    if not received:
-        raise ContractError("The file has a header but no rows: nothing was loaded.")
-    if rejected > contract.max_rejected_share * received:
-        raise ContractError(
-            f"{rejected} of {received} rows do not fit {load.dataset}, more than the {contract.max_rejected_share:.0%} that its contract "
-            f"allows: nothing was loaded. The first {min(rejected, REJECTED_ROWS_KEPT)} are kept with their reasons; correct the file and "
-            "load it again."
-        )
-    if landed < contract.min_rows:
-        raise ContractError(f"{landed} rows fit, but {load.dataset} must have at least {contract.min_rows}: nothing was loaded.")
-    if landed < contract.min_share_of_previous * before:
-        raise ContractError(
-            f"{landed} rows would replace {before}, less than the {contract.min_share_of_previous:.0%} that the contract of "
-            f"{load.dataset} allows: nothing was loaded. Load the whole file, or lower min_share_of_previous."
-        )
-
-
-def _rows_before(landing: Landing, load: Load, contract: DatasetContract, counting: Sequence[Load]) -> int:
-    """Rows that a replacement takes the place of; 0 for other modes."""
-    if load.mode != "replace":
-        return 0
-    if len(counting) > 1 and contract.natural_key and contract.mode != "append":
-        return landing.count_together([other.load_id for other in counting])
-    return sum(other.landed_rows for other in counting)
-
-
-def _look_back(landing: Landing, load: Load, before: int) -> list[str]:
-    """What is odd about the landed rows, though it does not stop them."""
-    notes = []
-    if repeated := landing.duplicate_keys(load.load_id):
-        notes.append(f"rows whose key comes again further down, where the last one counts: {repeated}")
-    for column, count, example in landing.unreadable_values(load.load_id):
-        notes.append(f"{column} could not be read in {count} rows and stays empty there, for instance {example!r}")
-    if load.landed_rows * 2 < before:
-        notes.append(f"less than half as many rows as before: {load.landed_rows} instead of {before}")
-    return notes
 
 
 def _fail(services: Services, landing: Landing, load: Load, error: PlatformError, finished_at: datetime) -> None:

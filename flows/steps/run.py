@@ -14,8 +14,9 @@ from flows.steps.geocode import REQUEUE, geocode_outstanding, requeue_after_new_
 from flows.steps.load import LOAD, load_outstanding
 from flows.steps.publish import publish
 from flows.steps.record import Clock, StepResult, recorded
-from flows.steps.transform import needs_build, transform
+from flows.steps.transform import failed_lately, needs_build, transform
 from services.errors import BusyError, PublishError
+from services.state.locks import Lease
 from services.tracing import current_run_id, run_scope
 from services.wiring import Services
 
@@ -57,19 +58,21 @@ class _Run:
         self.progress(name, 0 if name == "extract" else sum(result.counts.values()))
         return result
 
-    def alone(self, what: str, action: Callable[[Callable[[], bool]], None]) -> None:
-        """Do a stage, unless another process is at it: then it takes what is outstanding. The action is told when to stop."""
+    def alone(self, what: str, action: Callable[[Lease], None]) -> None:
+        """Do a stage, unless another process is at it: then it takes what is outstanding. The action ends when the lease is lost."""
         try:
             with alone(self.services, what, clock=self.clock, wait_seconds=WAIT_SECONDS) as lease:
                 self.services.state.work.release_leases(CLAIMS[what])
-                action(lambda: self.is_stopping() or lease.is_lost)
+                action(lease)
         except BusyError as busy:
             logger.warning("%s", busy)
 
     def build_if_needed(self) -> None:
         """Build what changed. A red build does not stop the reading: letters are placed by the register that is there, and the
         reason is raised at the end of the run."""
-        if not (self.red_build or self.is_stopping()) and needs_build(self.services):
+        if self.red_build or self.is_stopping() or not needs_build(self.services):
+            return
+        if not failed_lately(self.services, self.clock()):
             self.build()
 
     def build(self, *, full_refresh: bool = False) -> None:
@@ -82,10 +85,11 @@ class _Run:
     def mirror(self, *, is_forced: bool = False) -> None:
         """Hand gold to the map mirror: after a build, and with a mirror always, since an outage may have kept an earlier build from it."""
         if is_forced or self.counts.get("transform") or self.services.settings.postgis.url.get_secret_value():
-            self.alone(MIRRORING, lambda _: self.publish(is_forced))
+            self.alone(MIRRORING, lambda lease: self.publish(is_forced, lease))
 
-    def publish(self, is_forced: bool) -> None:
+    def publish(self, is_forced: bool, lease: Lease) -> None:
         """Bring the map mirror up to gold."""
+        lease.confirm()
         self.step("publish", lambda: publish(self.services, now=self.clock(), is_forced=is_forced))
 
     def take_in(self) -> None:
@@ -93,27 +97,27 @@ class _Run:
         self.step(
             "register", lambda: StepResult("register", {"registered": self.services.intake.register_outstanding(self.clock()).registered})
         )
-        self.alone(LOADING, lambda _: self.load())
+        self.alone(LOADING, self.load)
 
-    def load(self) -> None:
+    def load(self, lease: Lease) -> None:
         """Load every data file that waits for it."""
-        self.step("load", lambda: load_outstanding(self.services, now=self.clock()))
+        self.step("load", lambda: load_outstanding(self.services, now=self.clock(), confirm=lease.confirm))
 
     def read_and_place(self) -> int:
         """Look at a new register with new eyes, then read letters until none waits or it is time to build; returns how many were read."""
         count = 0
 
-        def read(is_stopping: Callable[[], bool]) -> None:
+        def read(lease: Lease) -> None:
             nonlocal count
             self.step("requeue", lambda: requeue_after_new_register(self.services, clock=self.clock))
             self.step("requeue", lambda: requeue_provisional(self.services, clock=self.clock))
-            while count < LETTERS_PER_BUILD and not is_stopping() and (read := self.read_batch(is_stopping)):
+            while count < LETTERS_PER_BUILD and not (self.is_stopping() or lease.is_lost) and (read := self.read_batch(lease)):
                 count += read
 
         self.alone(READING, read)
         return count
 
-    def read_batch(self, is_stopping: Callable[[], bool]) -> int:
+    def read_batch(self, lease: Lease) -> int:
         """Read outstanding letters and place each as soon as it is read; returns how many were read."""
 
         def read() -> StepResult:
@@ -122,23 +126,23 @@ class _Run:
                 count += 1
                 self.progress("extract", 1)
                 if self.clock() >= due:
-                    due = self.place()
-                if is_stopping():
+                    due = self.place(lease)
+                if self.is_stopping() or lease.is_lost:
                     break
             return StepResult("extract", {"read": count})
 
-        self.place()
+        self.place(lease)
         read_count = self.step("extract", read).counts["read"]
-        self.place()
+        self.place(lease)
         return read_count
 
-    def place(self) -> datetime:
+    def place(self, lease: Lease) -> datetime:
         """Place what was read; returns when it is worth doing so again: a question costs much more than one more address in it,
         so that placing takes a fifth of the time at most, and letters still appear one by one where it is quick."""
         started = self.clock()
-        if self.red_build and not self.services.warehouse.scalar("select count() from gold.builds where state = 'published'"):
+        if not self.services.warehouse.scalar("select count() from gold.builds where state = 'published'"):
             return started
-        self.step("geocode", lambda: geocode_outstanding(self.services, clock=self.clock))
+        self.step("geocode", lambda: geocode_outstanding(self.services, clock=self.clock, is_stopping=lambda: lease.is_lost))
         return self.clock() + PLACING_PAUSE * (self.clock() - started)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
+from services.errors import WarehouseError
 from services.warehouse.client import Warehouse
 from services.warehouse.statements import statement
 
@@ -42,10 +43,18 @@ def record(warehouse: Warehouse, load: Load) -> None:
 
 
 def publish(warehouse: Warehouse, load: Load) -> Load:
-    """Make a load visible under the dataset's next generation: from this one insert on, readers see all of its rows."""
+    """Make a load visible under the dataset's next generation: from this one insert on, readers see all of its rows.
+
+    Raises WarehouseError, retryable by another load, when this one was taken for dead meanwhile: its rows are deleted then.
+    """
     with _generation_lock:
-        newest = warehouse.scalar(statement("newest_generation"), {"dataset": load.dataset})
-        loaded = replace(load, state="loaded", generation=int(newest or 0) + 1)
+        [found] = warehouse.query(statement("newest_generation"), {"dataset": load.dataset, "load_id": load.load_id})
+        if found["is_buried"]:
+            raise WarehouseError(
+                f"The load {load.load_id} of {load.dataset} was taken for dead while it went on: the next run loads the file again.",
+                retryable=True,
+            )
+        loaded = replace(load, state="loaded", generation=int(found["generation"]) + 1)
         record(warehouse, loaded)
     return loaded
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from file_loader import START, Loader
@@ -16,14 +18,17 @@ from hypothesis import strategies as st
 
 from flows.steps import load as load_module
 from flows.steps.load import load_outstanding, load_upload
+from flows.steps.run import LOADING
 from services.contracts import load_contracts
-from services.errors import ContractError, NotFoundError, WarehouseError
+from services.errors import ContractError, NotFoundError, StateError, WarehouseError
 from services.object_store.local import LocalObjectStore
 from services.settings import Settings
 from services.state.state import State
 from services.warehouse import landing as landing_module
+from services.warehouse import loads
 from services.warehouse.client import Warehouse
 from services.warehouse.landing import Landing
+from services.warehouse.loads import Load
 
 HEADER = "address_id,street,housenumber,postcode,city,lon,lat\n"
 GOOD = "A1,Marktgasse,3,04810,Lindenau,12.5,51.2\n"
@@ -476,7 +481,7 @@ def test_killed_anywhere_and_run_again_nothing_is_lost_or_there_twice(
     loader: Loader, monkeypatch: pytest.MonkeyPatch, place: str, when: str
 ) -> None:
     content = HEADER + GOOD + SECOND + "A3,Weg,1,1,X,here,51\n"
-    owner = load_module.loads if place == "publish" else Landing
+    owner = loads if place == "publish" else Landing
     original = getattr(owner, place)
 
     def die(*args: object, **kwargs: object) -> object:
@@ -497,6 +502,48 @@ def test_killed_anywhere_and_run_again_nothing_is_lost_or_there_twice(
     assert loader.warehouse.scalar("select count() from bronze.address_points") == 2
     assert loader.warehouse.scalar("select count() from bronze.rejected_rows") == 1
     assert loader.warehouse.scalar("select count() from system.tables where database = 'bronze' and startsWith(name, 'incoming_')") == 0
+
+
+@pytest.mark.parametrize("overtaken_in", ["land", "publish"])
+def test_a_load_whose_lock_was_lost_is_not_published_beside_the_next_ones(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch, overtaken_in: str
+) -> None:
+    """The first process stands still until its lease is over; the second takes it for dead and loads the file itself."""
+    upload_id = asked(loader, HEADER + GOOD + SECOND, at=0, mode="append")
+    owner, place = (load_module, "_land") if overtaken_in == "land" else (loads, "publish")
+    original = getattr(owner, place)
+    later = START + timedelta(minutes=10)
+
+    def take_over(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.undo()
+        landed = original(*args, **kwargs) if overtaken_in == "land" else None
+        with monkeypatch.context() as patch:
+            patch.setattr(load_module, "_one_at_a_time", threading.Lock())
+            with loader.state.locks.hold(LOADING, owner="second", lease_seconds=60, wait_seconds=0, clock=lambda: later) as second:
+                loader.state.work.release_leases(("load",))
+                assert load_outstanding(loader.services, later, confirm=second.confirm).counts["loaded"] == 1
+        return original(*args, **kwargs) if landed is None else landed
+
+    monkeypatch.setattr(owner, place, take_over)
+    with loader.state.locks.hold(LOADING, owner="first", lease_seconds=60, wait_seconds=0, clock=lambda: START) as first:
+        try:
+            load_outstanding(loader.services, START, confirm=first.confirm)
+        except StateError as error:
+            assert overtaken_in == "land" and error.retryable
+    assert [row["upload_id"] for row in loader.loads() if row["state"] == "loaded"] == [upload_id]
+    assert loader.warehouse.scalar("select count() from bronze.address_points") == 2
+
+
+def test_whoever_lost_the_lock_takes_no_living_load_for_dead(loader: Loader) -> None:
+    asked(loader, HEADER + GOOD, at=0)
+    locks, later = loader.state.locks, START + timedelta(minutes=10)
+    first = locks.hold(LOADING, owner="first", lease_seconds=60, wait_seconds=0, clock=lambda: START)
+    second = locks.hold(LOADING, owner="second", lease_seconds=60, wait_seconds=0, clock=lambda: later)
+    with first as lease, second:
+        loads.record(loader.warehouse, Load("l1", "u1", "address_points", "v", "append", START))
+        with pytest.raises(StateError, match="was lost"):
+            load_outstanding(loader.services, START, confirm=lease.confirm)
+    assert [row["state"] for row in loader.loads()] == ["started"]
 
 
 def test_an_outage_of_the_warehouse_leaves_the_attempt_to_the_next(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from services.contracts import DatasetContract, load_contracts
+from services.errors import WarehouseError
 from services.tabular.base import batch_table
 from services.warehouse import loads
 from services.warehouse.client import Warehouse
@@ -143,3 +145,13 @@ def test_generations_rise_by_one_and_only_the_newest_state_counts(clean_warehous
     assert [(load.load_id, load.state, load.generation) for load in found] == [("l2", "loaded", 2), ("l1", "loaded", 1)]
     assert found[0].unknown_columns == ("x",)
     assert loads.of_dataset(clean_warehouse, "facilities") == []
+
+
+def test_a_load_that_was_taken_for_dead_is_not_published(clean_warehouse: Warehouse) -> None:
+    load = Load("l1", "u1", "areas", "v", "append", NOW)
+    loads.record(clean_warehouse, load)
+    loads.record(clean_warehouse, replace(load, state="failed"))
+    with pytest.raises(WarehouseError, match="was taken for dead") as caught:
+        loads.publish(clean_warehouse, load)
+    assert caught.value.retryable
+    assert [load.state for load in loads.of_dataset(clean_warehouse, "areas")] == ["failed"]
