@@ -19,6 +19,7 @@ from sqlalchemy import Table
 
 from gis import tables
 from gis.catchments import catchment_polygons, whole_land
+from gis.mirror import Connection, read_sql
 from gis.tables import GEOMETRY, ROW_HASH, SRID
 from services.errors import PublishError
 from services.warehouse.client import Warehouse
@@ -38,7 +39,7 @@ class Layer:
 
     table: Table
     rows_at_once: int
-    add_geometry: Callable[[Warehouse, pa.Table], pa.Table]
+    add_geometry: Callable[[Warehouse, Connection, pa.Table], pa.Table]
 
     @property
     def name(self) -> str:
@@ -55,7 +56,7 @@ class Layer:
         found = warehouse.query_arrow(f"select {ROW_HASH} from ({self._hashed()})")  # noqa: S608  our own file
         return np.sort(found.column(ROW_HASH).to_numpy())
 
-    def rows(self, warehouse: Warehouse, wanted: Hashes, known: Hashes) -> Iterator[pa.Table]:
+    def rows(self, warehouse: Warehouse, connection: Connection, wanted: Hashes, known: Hashes) -> Iterator[pa.Table]:
         """The rows with the wanted hashes (sorted, a part of `known`) in batches with the table's columns, `geometry` as EWKB or
         null when nobody can read it; PublishError when gold has other rows meanwhile."""
         for parameters, expected in _questions(wanted, known, self.rows_at_once):
@@ -67,19 +68,19 @@ class Layer:
                 found = found.filter(pc.is_in(found.column(ROW_HASH), value_set=pa.array(expected)))
             if found.num_rows != len(expected):
                 raise PublishError(f"Gold changed while layer {self.name} was read: the mirror is as it was.", retryable=True)
-            yield self._finished(warehouse, found)
+            yield self._finished(warehouse, connection, found)
 
-    def all_rows(self, warehouse: Warehouse) -> Iterator[pa.Table]:
+    def all_rows(self, warehouse: Warehouse, connection: Connection) -> Iterator[pa.Table]:
         """Every row that gold has for this layer, in batches as `rows` gives them; the caller sees to it that gold stays the same."""
         count = int(warehouse.scalar(f"select count() from ({read_gold_sql(self.name)})"))  # noqa: S608  our own file
         batches = max(1, -(-count // self.rows_at_once))
         sql = f"select * from ({self._hashed()}) where {ROW_HASH} between {{low:Int64}} and {{high:Int64}}"  # noqa: S608
         edges = [-(2**63) + 2**64 * number // batches for number in range(batches + 1)]
         for low, end in pairwise(edges):
-            yield self._finished(warehouse, warehouse.query_arrow(sql, {"low": low, "high": end - 1}))
+            yield self._finished(warehouse, connection, warehouse.query_arrow(sql, {"low": low, "high": end - 1}))
 
-    def _finished(self, warehouse: Warehouse, found: pa.Table) -> pa.Table:
-        return self.add_geometry(warehouse, found).select([column.name for column in self.table.columns])
+    def _finished(self, warehouse: Warehouse, connection: Connection, found: pa.Table) -> pa.Table:
+        return self.add_geometry(warehouse, connection, found).select([column.name for column in self.table.columns])
 
     def _hashed(self) -> str:
         # The hash of a tuple counts its nulls; that of several arguments is null when one is. SipHash takes three times as long.
@@ -112,24 +113,42 @@ def _packed(hashes: Hashes) -> str:
     return base64.urlsafe_b64encode(hashes.astype("<i8").tobytes()).decode().rstrip("=")
 
 
-def _as_read(_: Warehouse, rows: pa.Table) -> pa.Table:
+def _as_read(_: Warehouse, __: Connection, rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _from_wkt(_: Warehouse, rows: pa.Table) -> pa.Table:
+def _from_wkt(_: Warehouse, __: Connection, rows: pa.Table) -> pa.Table:
     geometries = shapely.from_wkt(rows.column(GEOMETRY).to_numpy(), on_invalid="fix").tolist()
     return rows.set_column(rows.schema.get_field_index(GEOMETRY), GEOMETRY, _ewkb(geometries))
 
 
-def _from_facilities(warehouse: Warehouse, rows: pa.Table) -> pa.Table:
-    kinds = rows.column("facility_kind").unique().to_pylist()
-    facilities = warehouse.query(read_gold_sql("catchment_facilities"), {"kinds": kinds})
+def _from_facilities(warehouse: Warehouse, connection: Connection, rows: pa.Table) -> pa.Table:
+    """Polygons of the mirror where neither a facility of the kind nor the land changed, only counts; else new ones."""
+    ids, of_rows = rows.column("facility_id").to_pylist(), rows.column("facility_kind").to_pylist()
+    polygons: dict[str, BaseGeometry] = {}
+    computed = []
+    for kind, shapes_hash in sorted(set(zip(of_rows, rows.column("shapes_hash").to_pylist(), strict=True))):
+        about = {"kind": kind, "hash": shapes_hash}
+        known: dict[str, bytes] = dict(connection.cursor(binary=True).execute(read_sql("kept_shapes"), about).fetchall())
+        if known.keys() >= {name for name, of_row in zip(ids, of_rows, strict=True) if of_row == kind}:
+            polygons |= zip(known, shapely.from_wkb(list(known.values())).tolist(), strict=True)
+        else:
+            computed.append(kind)
+            connection.execute(read_sql("note_shapes"), about)
+    polygons |= _computed(warehouse, computed)
+    return rows.append_column(GEOMETRY, _ewkb([polygons.get(str(name)) for name in ids]))
+
+
+def _computed(warehouse: Warehouse, kinds: Sequence[str]) -> dict[str, BaseGeometry]:
+    if not kinds:
+        return {}
+    facilities = warehouse.query(read_gold_sql("catchment_facilities"), {"kinds": list(kinds)})
     land = whole_land(shapely.from_wkt([row["geometry_wkt"] for row in warehouse.query(read_gold_sql("land"))], on_invalid="fix"))
     polygons: dict[str, BaseGeometry] = {}
     for kind in kinds:
         places = {row["facility_id"]: (row["longitude"], row["latitude"]) for row in facilities if row["facility_kind"] == kind}
         polygons |= catchment_polygons(places, land)
-    return rows.append_column(GEOMETRY, _ewkb([polygons.get(str(name)) for name in rows.column("facility_id").to_pylist()]))
+    return polygons
 
 
 def _ewkb(geometries: Sequence[BaseGeometry | None]) -> pa.Array[Any]:

@@ -100,14 +100,14 @@ def _stage(connection: Connection, warehouse: Warehouse, layer: Layer) -> _Stage
     started = time.perf_counter()
     is_new = not schema.is_there(connection, layer.table)
     if is_new:
-        rows, gone = layer.all_rows(warehouse), NOTHING
+        rows, gone = layer.all_rows(warehouse, connection), NOTHING
     else:
         mirrored, wanted = read_mirrored(connection, layer), layer.hashes(warehouse)
         coming = wanted[_are_missing(wanted, mirrored.hashes)]
         gone = mirrored.only(_are_missing(mirrored.hashes, wanted))
         if not len(coming) and not len(gone.hashes):
             return _Staged(None, time.perf_counter() - started)
-        rows = layer.rows(warehouse, coming, wanted)
+        rows = layer.rows(warehouse, connection, coming, wanted)
     staging = Staging(connection, layer, is_new=is_new)
     staging.fill(rows, gone)
     staging.check()

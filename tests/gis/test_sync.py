@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
 from api_support import fill_gold
 from mirror_support import build, mirror_settings, rows, run_sync, value
 
-from gis import staging
+from gis import layers, staging
 from gis.gold import gold_models
 from gis.layers import LAYERS
 from gis.mirror import mirror_state, only_sync, open_mirror, write_published
@@ -217,6 +218,29 @@ def test_grants_of_others_and_columns_of_tomorrow(gold: Warehouse, mirror: Postg
             True,
         )
         assert connection.execute("select min(area_km2), min(area_name) from public_map.areas").fetchone() == (1.5, 'Area "0", north')
+
+
+def test_catchments_are_computed_only_from_other_places(
+    gold: Warehouse, mirror: PostgisSettings, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_sync(gold, mirror)
+    computed: list[int] = []
+    compute = layers.catchment_polygons
+    monkeypatch.setattr(layers, "catchment_polygons", lambda places, land: (computed.append(len(places)), compute(places, land))[1])
+    shapes = "select facility_id, geometry::text as geometry from public_map.catchments order by 1"
+    before = rows(url, shapes)
+    build(gold, "mart_facility_catchments", without("mart_facility_catchments", address_point_count="address_point_count + 1"))
+    assert changed(run_sync(gold, mirror))["catchments"] == {"updated": COUNTS["catchments"]}
+    assert computed == [] and rows(url, shapes) == before
+    build(gold, "dim_facilities", without("dim_facilities", longitude="if(facility_id = 'node-1', longitude + 0.001, longitude)"))
+    # In several batches: none may take the polygons of before for those that another one computed.
+    run_sync(gold, mirror, [replace(layer, rows_at_once=3) for layer in LAYERS])
+    after = rows(url, shapes)
+    assert computed and after != before
+    with psycopg.connect(url) as connection:
+        connection.execute("drop table public_map.catchments")
+    run_sync(gold, mirror, is_forced=True)
+    assert rows(url, shapes) == after
 
 
 def test_two_syncs_exclude_each_other(gold: Warehouse, mirror: PostgisSettings) -> None:

@@ -1,4 +1,4 @@
--- A polygon depends on all facilities of its kind and on the land: their hashes are columns, so that they count in the row's hash.
+-- A polygon depends on all facilities of its kind and on the land: their hash is a column, so that it counts in the row's hash.
 with places as (
 
     select
@@ -25,8 +25,7 @@ select
     -- Sums of floats depend on the order of threads in their last digits; these are micrometres.
     round(catchments.mean_distance_km, 9) as mean_distance_km,
     catchments.max_distance_km as max_distance_km,
-    places.places_hash as places_hash,
-    land.land_hash as land_hash
+    reinterpretAsInt64(bitXor(places.places_hash, land.land_hash)) as shapes_hash
 from gold.mart_facility_catchments as catchments
 inner join places on catchments.facility_kind = places.facility_kind
 cross join land

@@ -13,6 +13,16 @@ create table if not exists map_mirror.state (
 
 comment on table map_mirror.state is 'Which gold the mirror shows, and which layers changed since GeoServer was told. One row.';
 
+create table if not exists map_mirror.shapes (
+    layer text not null,
+    facility_kind text not null,
+    shapes_hash bigint not null,
+    computed_at timestamptz not null default now(),
+    primary key (layer, facility_kind)
+);
+
+comment on table map_mirror.shapes is 'From which facilities and which land the catchments of a kind were computed. One row per layer and kind.';
+
 create table if not exists map_mirror.problems (
     layer text not null,
     key text not null,
