@@ -15,6 +15,12 @@ from services.warehouse.client import Warehouse
 SECONDS = 5.0
 # An object that no store has: an answer about it says that address, bucket and credentials are right.
 ABSENT = "doctor/absent"
+VISION_PROBLEMS = {
+    401: "does not take the key: correct CARTULARY_VISION__API_KEY",
+    402: "wants to be paid first: see the account's credit",
+    403: "does not take the key: correct CARTULARY_VISION__API_KEY",
+    404: "has no /v1/models: correct CARTULARY_VISION__URL",
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,9 @@ def _state(settings: Settings) -> None:
 
 
 def _vision(settings: Settings) -> None:
-    base = settings.vision.url.rstrip("/").removesuffix("/v1")
+    from services.extraction.vision_client import server_url
+
+    base = server_url(settings.vision.url)
     request = urllib.request.Request(  # noqa: S310 the operator's own setting
         f"{base}/v1/models", headers={"Authorization": f"Bearer {settings.vision.api_key.get_secret_value()}"}
     )
@@ -77,9 +85,13 @@ def _vision(settings: Settings) -> None:
         with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310
             return
     except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            raise ConfigurationError(f"{base} does not take the key (HTTP {error.code}): correct CARTULARY_VISION__API_KEY.") from None
-        # It answers, and whether it lists its models is its own affair.
+        with error:
+            code = error.code
+    if code in VISION_PROBLEMS:
+        raise ConfigurationError(f"{base} {VISION_PROBLEMS[code]} (HTTP {code}).")
+    if code >= 500:
+        raise ConnectionError(f"{base} is out of order (HTTP {code})")
+    # It answers, and whether it lists its models is its own affair.
 
 
 def _nominatim(settings: Settings) -> None:

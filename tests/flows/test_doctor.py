@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from postgres_support import free_port
 from pydantic import SecretStr
 from vision_api import KEY, serve
@@ -67,3 +68,18 @@ def test_who_answers_is_well(tmp_path: Path, postgis_database: str) -> None:
 def test_a_postgres_without_postgis_is_no_mirror(tmp_path: Path, postgres_database: str) -> None:
     settings = Settings(_env_file=None, data_dir=tmp_path, postgis=PostgisSettings(url=SecretStr(postgres_database)))
     assert not found(settings)["postgis"][0]
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(200, "answers"), (405, "answers"), (401, "API_KEY"), (402, "paid"), (403, "API_KEY"), (404, "CARTULARY_VISION__URL"), (503, "503")],
+)
+def test_how_a_vision_model_is_found(tmp_path: Path, status: int, told: str) -> None:
+    with serve() as api:
+        api.listing = status
+        # As it stands in many a manual: the doctor asks where the letters go.
+        settings = Settings(
+            _env_file=None, data_dir=tmp_path, vision=VisionSettings(url=f"{api.url}/chat/completions", api_key=SecretStr(KEY))
+        )
+        is_ok, found_text = found(settings)["vision model"]
+    assert (is_ok, told in found_text) == (told == "answers", True), found_text

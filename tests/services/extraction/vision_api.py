@@ -59,11 +59,12 @@ class Asked:
 @dataclass
 class VisionApi:
     """`faults` happen to the next requests, one each (empty: none), then `always` to all or `cursed` to some; `seconds` is how long
-    every answer takes."""
+    every answer takes, `listing` the status of the list of models."""
 
     port: int = 0
     prefix: str = ""
     model: str = MODEL
+    listing: int = 200
     seconds: float = 0.0
     usage: dict[str, int] | None = field(default_factory=lambda: {"prompt_tokens": 2000, "completion_tokens": 400, "total_tokens": 2400})
     answer: Callable[[Asked], Answer] = lambda asked: ANSWER
@@ -112,6 +113,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
+
+    def do_GET(self) -> None:
+        """The list of models."""
+        is_there = self.path == f"{self.api.prefix}/v1/models"
+        self._send(self.api.listing if is_there else 404, {"object": "list", "data": [{"id": self.api.model}]})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
