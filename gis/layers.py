@@ -126,14 +126,14 @@ def _from_facilities(warehouse: Warehouse, connection: Connection, rows: pa.Tabl
     """Polygons of the mirror where neither a facility of the kind nor the land changed, only counts; else new ones."""
     ids, of_rows = rows.column("facility_id").to_pylist(), rows.column("facility_kind").to_pylist()
     polygons: dict[str, BaseGeometry] = {}
-    computed = []
+    computed: list[str] = []
     for kind, shapes_hash in sorted(set(zip(of_rows, rows.column("shapes_hash").to_pylist(), strict=True))):
         about = {"kind": kind, "hash": shapes_hash}
         known: dict[str, bytes] = dict(connection.cursor(binary=True).execute(read_sql("kept_shapes"), about).fetchall())
         if known.keys() >= {name for name, of_row in zip(ids, of_rows, strict=True) if of_row == kind}:
             polygons |= zip(known, shapely.from_wkb(list(known.values())).tolist(), strict=True)
         else:
-            computed.append(kind)
+            computed.append(str(kind))
             connection.execute(read_sql("note_shapes"), about)
     polygons |= _computed(warehouse, computed)
     return rows.append_column(GEOMETRY, _ewkb([polygons.get(str(name)) for name in ids]))
