@@ -43,6 +43,10 @@ class ServingProcess:
             assert self._process.poll() is None and time.monotonic() < deadline, self._log.read_text(encoding="utf-8")
             time.sleep(0.05)
 
+    def log(self) -> str:
+        """All that it has written so far."""
+        return self._log.read_text(encoding="utf-8")
+
     def is_answering(self) -> bool:
         owner = read_owner(self.directory)
         return owner is not None and owner.port > 0 and self._process is not None and owner.pid == self._process.pid

@@ -36,6 +36,8 @@ TYPES = {
 }
 HEALTH = ("/ping", "/replicas_status")
 OK = b"Ok.\n"
+# What others call a query or a run stands in headers and logs; anything else is not taken over.
+IDENTIFIER = re.compile(r"[\w.-]{1,64}", re.ASCII)
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -67,19 +69,22 @@ class WarehouseServer:
         exchange = _Exchange(send)
         try:
             request = Request.of(scope)
-            exchange.query_id = request.fields.get("query_id") or exchange.query_id
             if request.path in HEALTH or (request.path == "/" and request.method in ("GET", "HEAD") and "query" not in request.fields):
                 await exchange.send(200, OK, {"Content-Type": TEXT})
             elif request.path != "/":
                 text = f"There is no handle {request.path}\n\nUse / or /ping for health checks.\n"
                 await exchange.send(404, text.encode(), {"Content-Type": TEXT})
             else:
-                with run_scope(request.headers.get(RUN_ID_HEADER.lower(), "")):
+                self._authenticate(request)
+                exchange.query_id = _identifier(request.fields.get("query_id", "")) or exchange.query_id
+                with run_scope(_identifier(request.headers.get(RUN_ID_HEADER.lower(), ""))):
                     await self._answer(request, receive, exchange)
         except GoneError:
             logger.info("The client of query %s went away.", exchange.query_id)
         except ServerError as error:
-            logger.info("Query %s: %s", exchange.query_id, error)
+            logger.info("Query %s: %s (code %d)", exchange.query_id, error.name or "an error without a name", error.code)
+            # Its words may hold what somebody wrote to us.
+            logger.debug("Query %s: %r", exchange.query_id, str(error))
             await exchange.send_error(error)
         except Exception as error:  # whatever nobody foresaw is an answer, too: the client must not wait for it
             logger.exception("Query %s failed", exchange.query_id)
@@ -88,7 +93,6 @@ class WarehouseServer:
             exchange.count()
 
     async def _answer(self, request: Request, receive: Receive, exchange: _Exchange) -> None:
-        self._authenticate(request)
         is_form = request.headers.get("content-type", "").startswith("multipart/form-data")
         if is_form:
             form = bytearray()
@@ -202,6 +206,10 @@ class _Exchange:
         }
         pairs = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in every.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
+def _identifier(given: str) -> str:
+    return given if IDENTIFIER.fullmatch(given) else ""
 
 
 async def _read(receive: Receive, add: Callable[[bytes], object]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 from postgres_support import free_port
 from pydantic import SecretStr
+from warehouse_support import ServingProcess
 
 from services.errors import WarehouseError
 from services.settings import Settings, WarehouseSettings
@@ -31,3 +33,14 @@ def test_an_error_says_who_is_away_and_not_what_was_asked() -> None:
     assert f"ClickHouse at 127.0.0.1:{settings.port} did not answer a query" in str(raised.value)
     assert "Connection refused" in str(raised.value)
     assert "http" not in str(raised.value)
+
+
+def test_the_log_of_the_door_holds_codes_and_no_words_of_a_statement(tmp_path: Path) -> None:
+    process = ServingProcess(tmp_path / "data", more={"CARTULARY_LOG__LEVEL": "info"})
+    try:
+        with Warehouse.open(process.settings) as attached, pytest.raises(WarehouseError, match="CANNOT_PARSE_DATE"):
+            attached.query("select toDate({street:String})", {"street": STREET})
+    finally:
+        process.stop()
+    assert "CANNOT_PARSE_DATE (code 38)" in process.log()
+    assert "Versch" not in process.log()

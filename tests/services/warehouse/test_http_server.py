@@ -165,6 +165,17 @@ def test_every_answer_says_where_it_comes_from(curl: Http) -> None:
     assert "x-clickhouse-format" not in curl.ask(b"create database if not exists silver").headers
 
 
+def test_a_query_id_is_taken_from_those_who_may_ask_and_only_if_it_is_one(curl: Http) -> None:
+    stranger = curl.ask(b"select 1", headers={}, query_id="of-a-stranger")
+    assert (stranger.status, stranger.headers["x-clickhouse-query-id"] == "of-a-stranger") == (401, False)
+    for wrong in ("a\r\nset-cookie: b=c", "x" * 65, "a b", "ä"):
+        reply = curl.ask(b"selec 1", query_id=wrong)
+        assert reply.status == 400
+        assert 0 < len(reply.headers["x-clickhouse-query-id"]) <= 64
+        assert "set-cookie" not in reply.headers
+        assert reply.headers["x-clickhouse-query-id"] != wrong
+
+
 def test_rows_come_in_the_format_that_was_asked_for(curl: Http) -> None:
     assert curl.ask(b"select 1 as a, 'x' as b").body == b"1\tx\n"
     assert curl.ask(b"select 1 as a", default_format="JSONEachRow").body == b'{"a":1}\n'
