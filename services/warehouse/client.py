@@ -33,6 +33,9 @@ common.set_setting("autogenerate_session_id", False)
 
 T = TypeVar("T")
 
+# The owner runs a statement to its end. Whoever stopped waiting sooner would send it again beside the first; and an owner that dies
+# breaks the connection at once, as both are on one machine.
+ATTACHED_TIMEOUT_SECONDS = 86_400.0
 # How long somebody waits for an owner who is about to answer, or about to go away: `cartulary serve` takes 2 to 5 s to its door.
 ATTACH_SECONDS = 10.0
 
@@ -275,8 +278,11 @@ def _answering_owner(settings: WarehouseSettings, directory: Path) -> WarehouseS
         is_there = False
     finally:
         connection.close()
-    address = {"host": owner.host, "port": owner.port, "username": owner.user, "password": SecretStr(owner.token), "secure": False}
-    return settings.model_copy(update=address) if is_there else None
+    reach = {
+        **{"host": owner.host, "port": owner.port, "username": owner.user, "password": SecretStr(owner.token), "secure": False},
+        "timeout_seconds": ATTACHED_TIMEOUT_SECONDS,
+    }
+    return settings.model_copy(update=reach) if is_there else None
 
 
 def _parameters(parameters: Mapping[str, object] | None) -> dict[str, object] | None:

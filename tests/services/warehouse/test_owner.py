@@ -124,6 +124,15 @@ def test_a_statement_under_way_when_the_owner_is_killed_is_not_sent_twice(own: S
         assert time.monotonic() - started < 9
 
 
+def test_a_statement_may_take_longer_than_a_server_is_waited_for(serving: ServingProcess) -> None:
+    """Given up, it would run on in the owner while it is sent once more."""
+    impatient = serving.settings.warehouse.model_copy(update={"timeout_seconds": 1.0})
+    with Warehouse.open(serving.settings.model_copy(update={"warehouse": impatient})) as attached:
+        attached.command("create or replace table default.slow engine = Memory as select sleep(1.5) as a")
+        assert attached.scalar("select count() from default.slow") == 1
+        attached.command("drop table default.slow sync")
+
+
 def test_a_closed_warehouse_says_so(tmp_path: Path) -> None:
     closed = Warehouse(Settings(_env_file=None).warehouse, tmp_path, None)
     closed.close()
