@@ -18,6 +18,9 @@ from api.gold import Build, BuildClock, Rows, read_page, stream_csv
 from api.pages import ListQuery, Page
 from services.wiring import Services
 
+# Fewer requests than this could be known by who made them; the same as of gold.mart_requests_by_cell.
+LEAST_COUNT = 5
+
 Item = TypeVar("Item", bound=BaseModel)
 
 
@@ -38,6 +41,8 @@ class GoldList:
     geometry: Callable[[Mapping[str, Any]], str] | None = None
     identifier: str = ""
     without: tuple[str, ...] = ()
+    # Its query takes `least_count`: who may not see exact positions sees no small numbers of requests either.
+    counts_requests: bool = False
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -59,14 +64,16 @@ def gold_answer(
     services: Services = request.app.state.services
     kind = chosen(request, wanted, listed.formats)
     clock: BuildClock = request.app.state.build
-    tag = _etag(clock.now(), request.app.version, str(request.url), kind)
+    least_count = 0 if request.state.caller.has("exact") else LEAST_COUNT
+    given = {**(flags or {}), **({"least_count": least_count} if listed.counts_requests else {})}
+    tag = _etag(clock.now(), request.app.version, str(request.url), kind, least_count)
     headers = {"ETag": tag, "Vary": "Accept"}
     if tag in (value.strip() for value in request.headers.get("if-none-match", "").split(",")):
         return Response(status_code=304, headers=headers)
     if kind is Format.csv:
-        answer = csv_answer(stream_csv(services.warehouse, listed.query, listed.table, filters, page, flags=flags), listed.query.name)
+        answer = csv_answer(stream_csv(services.warehouse, listed.query, listed.table, filters, page, flags=given), listed.query.name)
     else:
-        rows = read_page(services.warehouse, listed.query, listed.table, filters, page, services.settings.api.page_limit, flags=flags)
+        rows = read_page(services.warehouse, listed.query, listed.table, filters, page, services.settings.api.page_limit, flags=given)
         if kind is Format.geojson and listed.geometry is not None:
             answer = geojson_answer(rows, listed.geometry, listed.identifier, listed.without)
         else:
@@ -110,6 +117,6 @@ def _cell(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _etag(build: Build, version: str, url: str, kind: Format) -> str:
-    said = "\x1f".join((build.fingerprint, str(build.started_ms), version, url, kind))
+def _etag(build: Build, version: str, url: str, kind: Format, least_count: int) -> str:
+    said = "\x1f".join((build.fingerprint, str(build.started_ms), version, url, kind, str(least_count)))
     return f'W/"{build.generation}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"'

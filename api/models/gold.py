@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+FEW = "null below 5 without the scope exact"
+
 
 class Area(BaseModel):
     """An administrative area; its polygon is in the GeoJSON answer."""
@@ -60,7 +62,7 @@ class Catchment(BaseModel):
     address_point_count: int
     mean_distance_km: float | None
     max_distance_km: float | None
-    request_count: int
+    request_count: int | None = Field(description=FEW)
 
 
 class Coverage(BaseModel):
@@ -74,7 +76,7 @@ class Coverage(BaseModel):
     coverage_share: float | None
     covered_population: float | None
     population: int | None
-    request_count: int
+    request_count: int | None = Field(description=FEW)
     median_distance_km: float | None
 
 
@@ -88,11 +90,11 @@ class Underserved(BaseModel):
     coverage_share: float | None
     population: int | None
     uncovered_population: float | None
-    request_count: int
+    request_count: int | None = Field(description=FEW)
 
 
 class Trend(BaseModel):
-    """Requests of a month, area, kind and channel."""
+    """Requests of a month, area, kind and channel; without the scope exact there is no row for fewer than 5."""
 
     month_date: date
     area_code: str

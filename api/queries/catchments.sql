@@ -8,7 +8,7 @@ select
     address_point_count,
     mean_distance_km,
     max_distance_km,
-    request_count
+    if(request_count < {least_count:UInt64}, null, request_count) as request_count
 from gold.mart_facility_catchments
 where
     ({has_after:UInt8} = 0 or facility_id > {after_facility_id:String})

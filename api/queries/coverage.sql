@@ -1,4 +1,5 @@
--- One row per area and facility kind; the share is null where there are too few address points to say.
+-- One row per area and facility kind; the share is null where there are too few address points to say, the requests where there are
+-- fewer than may be shown.
 select
     area_code,
     area_name,
@@ -8,7 +9,7 @@ select
     coverage_share,
     covered_population,
     population,
-    request_count,
+    if(request_count < {least_count:UInt64}, null, request_count) as request_count,
     median_distance_km
 from gold.mart_coverage_by_area
 where

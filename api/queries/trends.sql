@@ -1,4 +1,5 @@
--- One row per month, area, facility kind and channel, the oldest month first.
+-- One row per month, area, facility kind and channel, the oldest month first; none for fewer requests than may be shown, since the row
+-- itself would say that there were some.
 with
     source as (
         select
@@ -8,6 +9,7 @@ with
             channel,
             request_count
         from gold.mart_request_trends
+        where request_count >= {least_count:UInt64}
     )
 
 select

@@ -7,7 +7,7 @@ select
     coverage_share,
     population,
     uncovered_population,
-    request_count
+    if(request_count < {least_count:UInt64}, null, request_count) as request_count
 from gold.mart_underserved_areas
 where
     (

@@ -28,7 +28,12 @@ AREAS = GoldList(
 )
 # What the query puts into its last column: nothing, GeoJSON, WKT (which QGIS opens from CSV).
 GEOMETRY = {Format.json: 0, Format.geojson: 1, Format.csv: 2}
-COVERAGE = GoldList(query=ListQuery("coverage", ("area_code", "facility_kind")), table="gold.mart_coverage_by_area", model=ListOf[Coverage])
+COVERAGE = GoldList(
+    query=ListQuery("coverage", ("area_code", "facility_kind")),
+    table="gold.mart_coverage_by_area",
+    model=ListOf[Coverage],
+    counts_requests=True,
+)
 
 Code = Annotated[str, Path(description="The area's code", examples=["7001"], max_length=200)]
 AreaCode = Annotated[str, Query(description="Only this area", examples=["7001"], max_length=200)]

@@ -29,6 +29,7 @@ CATCHMENTS = GoldList(
     query=ListQuery("catchments", ("facility_id",)),
     table="gold.mart_facility_catchments",
     model=ListOf[Catchment],
+    counts_requests=True,
     geometry=point,
     identifier="facility_id",
 )

@@ -42,11 +42,13 @@ UNDERSERVED = GoldList(
     query=ListQuery("underserved", ("need_rank", "area_code", "facility_kind")),
     table="gold.mart_underserved_areas",
     model=ListOf[Underserved],
+    counts_requests=True,
 )
 TRENDS = GoldList(
     query=ListQuery("trends", ("month_date", "area_code", "facility_kind", "channel")),
     table="gold.mart_request_trends",
     model=ListOf[Trend],
+    counts_requests=True,
 )
 
 Dataset = Annotated[str, Query(description="Only this dataset", examples=["facilities"], max_length=200)]

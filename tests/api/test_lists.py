@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -78,6 +79,36 @@ def test_csv_is_the_whole_list(client: TestClient, gold: Warehouse, path: str, m
         assert [row[name] for name in item if isinstance(item[name], str) and not name.endswith("_at")] == [
             value for name, value in item.items() if isinstance(value, str) and not name.endswith("_at")
         ]
+
+
+@pytest.mark.parametrize("path", ["/v1/coverage", "/v1/catchments", "/v1/trends", "/v1/quality/underserved"])
+def test_small_numbers_of_requests_are_for_those_who_see_positions(
+    client: TestClient, gold: Warehouse, key_of: Callable[..., dict[str, str]], path: str
+) -> None:
+    table, public = LISTS[path], key_of("read")
+    first = gold.query(f"select * from {table} limit 1")[0]
+    gold.command(f"create table gold.seen as {table}")
+    for count in (0, 4, 5):
+        gold.insert("gold.seen", [{**first, "request_count": count, **_place(path, count)}])
+    gold.command(f"exchange tables gold.seen and {table}")
+    exact = client.get(path)
+    assert [row["request_count"] for row in exact.json()["items"]] == [0, 4, 5]
+    shown = [5] if path == "/v1/trends" else [None, None, 5]
+    # The tag of another caller's answer does not open it.
+    answer = client.get(path, headers={**public, "If-None-Match": exact.headers["ETag"]})
+    assert [row["request_count"] for row in answer.json()["items"]] == shown
+    told = csv.DictReader(io.StringIO(client.get(path, headers={**public, "Accept": "text/csv"}).text))
+    assert [row["request_count"] for row in told] == [str(count) if count else "\\N" for count in shown]
+    if path == "/v1/catchments":
+        features = client.get(path, params={"format": "geojson"}, headers=public).json()["features"]
+        assert [feature["properties"]["request_count"] for feature in features] == shown
+
+
+def _place(path: str, number: int) -> dict[str, Any]:
+    """What makes a row another one, and its place in the list."""
+    if path == "/v1/quality/underserved":
+        return {"need_rank": number}
+    return {"facility_id" if path == "/v1/catchments" else "area_code": f"place {number}"}
 
 
 def test_csv_with_a_limit_stops_there(client: TestClient, gold: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

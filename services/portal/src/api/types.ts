@@ -132,7 +132,7 @@ export interface CoverageRow {
   coverage_share: number | null;
   covered_population: number | null;
   population: number | null;
-  request_count: number;
+  request_count: number | null;
   median_distance_km: number | null;
 }
 
@@ -143,7 +143,7 @@ export interface UnderservedRow {
   coverage_share: number | null;
   population: number | null;
   uncovered_population: number | null;
-  request_count: number;
+  request_count: number | null;
   need_rank: number;
 }
 
@@ -195,7 +195,7 @@ export interface Catchment {
   address_point_count: number;
   mean_distance_km: number | null;
   max_distance_km: number | null;
-  request_count: number;
+  request_count: number | null;
 }
 
 export interface DatasetColumn {

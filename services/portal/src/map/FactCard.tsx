@@ -51,7 +51,7 @@ function AreaFacts({ code, gold, kind }: { code: string; gold: Gold; kind: strin
       <dl className="facts-list">
         <Fact label={t.facts.population}>{count(area.population)}</Fact>
         <Fact label={t.facts.addresses}>{count(area.address_point_count ?? rows[0]?.address_point_count)}</Fact>
-        <Fact label={t.facts.requests}>{count(rows.reduce((sum, row) => sum + row.request_count, 0))}</Fact>
+        <Fact label={t.facts.requests}>{count(rows.reduce((sum, row) => sum + (row.request_count ?? 0), 0))}</Fact>
         {chosen && (
           <Fact label={`${t.facts.uncovered} (${kindName(kind)})`}>
             <strong>{chosen.coverage_share === null ? t.facts.fewNote(chosen.address_point_count) : count(uncoveredPeople(chosen))}</strong>

@@ -81,7 +81,7 @@ export function favouriteKind(coverage: readonly CoverageRow[]): string | null {
   const asked = new Map<string, number>();
   for (const row of coverage) {
     if (row.coverage_share === null) continue;
-    asked.set(row.facility_kind, (asked.get(row.facility_kind) ?? 0) + row.request_count);
+    asked.set(row.facility_kind, (asked.get(row.facility_kind) ?? 0) + (row.request_count ?? 0));
   }
   return [...asked].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))[0]?.[0] ?? coverage[0]?.facility_kind ?? null;
 }

@@ -33,7 +33,7 @@ export function Home({ uploader, pending, focus, isShown }: HomeProps) {
   const kind = chosenKind ?? favourite;
   // Later requests may make another kind the favourite: the map does not change its question under somebody's eyes.
   useEffect(() => {
-    if (favourite && gold.coverage.some((row) => row.request_count > 0)) setKind((old) => old ?? favourite);
+    if (favourite && gold.coverage.some((row) => (row.request_count ?? 0) > 0)) setKind((old) => old ?? favourite);
   }, [favourite, gold.coverage]);
 
   useEffect(() => {
