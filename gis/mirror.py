@@ -25,6 +25,7 @@ CONNECT_SECONDS = 10
 ATTEMPTS = 3
 # Nobody is kept waiting for us, and we wait for nobody longer than this.
 LOCK_SECONDS = 5
+SYNC_STATEMENT_TIMEOUT = "6h"
 # Any number, the same in every process: who holds it syncs.
 ADVISORY_LOCK = 0x63617274
 # Classes of SQLSTATE after which the same may succeed: connection, rollback by conflict, resources, object in use, operator.
@@ -61,6 +62,8 @@ def only_sync(connection: Connection) -> Iterator[None]:
     """Let one process sync at a time; PublishError when another one does. A process that dies lets go of it with its connection."""
     if not _value(connection, "select pg_try_advisory_lock(%s)", ADVISORY_LOCK):
         raise PublishError("Another process is filling the map mirror: what it leaves is taken up by the next run.", retryable=True)
+    # A first fill of millions of rows is one statement, and on a small machine takes its time. Locks are still waited for shortly only.
+    connection.execute("select set_config('statement_timeout', %s, false)", (SYNC_STATEMENT_TIMEOUT,))
     try:
         yield
     finally:

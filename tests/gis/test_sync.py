@@ -406,3 +406,13 @@ def test_metrics_know_every_layer() -> None:
     assert {layer.name for layer in LAYERS} == ALLOWED["layer"]
     assert set(NOTHING) == ALLOWED["change"]
     assert {layer.table for layer in LAYERS} == {*PUBLIC.tables.values(), *RESTRICTED.tables.values()}
+
+
+def test_a_long_fill_is_not_a_fault(mirror: PostgisSettings) -> None:
+    """The first fill of a large mirror on a small machine takes longer than any question may."""
+    hasty = mirror.model_copy(update={"timeout_seconds": 0.2})
+    with open_mirror(hasty) as connection:
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("select pg_sleep(0.5)")
+        with only_sync(connection):
+            connection.execute("select pg_sleep(0.5)")
