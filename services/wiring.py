@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.contracts import DatasetContract, load_contracts
+from services.errors import WarehouseError
 from services.extraction.base import Extractor
 from services.extraction.ocr import OcrExtractor
 from services.gateway.keys import KeyRegistry
@@ -23,6 +25,8 @@ from services.settings import Settings
 from services.state.state import State
 from services.warehouse.client import Warehouse
 from services.warehouse.migrate import migrate
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,18 @@ class Services:
 
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
-    """All services of these settings, migrated and closed at the end; WarehouseError when another process has the data."""
+    """All services of these settings, migrated and closed at the end; WarehouseError when another process has the data.
+
+    A warehouse elsewhere may be away: whatever is accepted waits for it, and a run migrates it.
+    """
     with ExitStack() as stack:
         warehouse = stack.enter_context(Warehouse.open(settings))
-        migrate(warehouse)
+        try:
+            migrate(warehouse)
+        except WarehouseError as error:
+            if warehouse.is_embedded or not error.retryable:
+                raise
+            logger.warning("What comes in is kept until the warehouse answers: %s", error)
         state = State.open(settings)
         stack.callback(state.close)
         state.work.release_dead()

@@ -18,6 +18,7 @@ from flows.steps.transform import failed_lately, needs_build, transform
 from services.errors import BusyError, PublishError
 from services.state.locks import Lease
 from services.tracing import current_run_id, run_scope
+from services.warehouse.migrate import migrate
 from services.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -211,6 +212,7 @@ def run_step(services: Services, name: str, action: Callable[[], StepResult], *,
 
 def _run(run: _Run, work: Callable[[_Run], None]) -> RunResult:
     with run_scope(run.run_id):
+        migrate(run.services.warehouse)  # it may have been away when this process started
         work(run)
         if run.red_build:
             raise run.red_build
