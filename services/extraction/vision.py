@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from services.breaker import BreakerState, CircuitBreaker
 from services.errors import ExtractionError, PlatformError
@@ -37,6 +37,7 @@ OFFLINE_SECONDS = 300.0
 _BREAKER_GAUGE: dict[BreakerState, int] = {"closed": 0, "half_open": 1, "open": 2}
 
 _Answer = Extraction | ExtractionError
+_Done = SimpleQueue[tuple[str, _Answer] | BaseException]
 _Seen = tuple[LetterFile, Extraction | ExtractionError]
 
 
@@ -60,6 +61,8 @@ class VisionExtractor:
         self._timing = timing or Timing()
         self._own = own_addresses(own)
         self._own_key = f" own {zlib.crc32(repr(sorted(own)).encode()):08x}" if own else ""
+        self._lock = Lock()
+        self._untold: dict[str, tuple[Attempt, ...]] = {}
         self._client = VisionClient(settings)
         calls = VisionCalls(settings, self._client, spending, self._timing)
         self._reader = VisionReader(calls, AnswerCache(objects), model=settings.model, url=self._client.server, timing=self._timing)
@@ -73,11 +76,12 @@ class VisionExtractor:
     def extract(self, letters: Sequence[LetterFile]) -> Iterator[tuple[str, Extraction | ExtractionError]]:
         """Yield each letter's extraction or error as it is done: the offline reader hands letters on to `concurrency` threads.
 
-        A caller that stops early waits for no answer: what was asked is paid, kept in the cache and found there next time. Raises
+        A caller that stops early waits for no answer: what was asked is paid, kept in the cache and found there next time, and its
+        attempts are told with the letter's next reading by this extractor. Raises
         ExtractionError, retryable, when longer than any letter may take none is done.
         """
         todo: SimpleQueue[_Seen | None] = SimpleQueue()
-        done: SimpleQueue[tuple[str, _Answer] | BaseException] = SimpleQueue()
+        done: _Done = SimpleQueue()
         stop = Event()
         count = min(self._settings.concurrency, len(letters))
         # Daemons: the end of the process does not wait for a slow server either.
@@ -97,7 +101,7 @@ class VisionExtractor:
                     raise answer
                 yield answer
         finally:
-            stop.set()
+            self._leave(done, stop)
             # So that the offline reader has only one caller; who hangs there is not waited for.
             first.join(OFFLINE_SECONDS)
 
@@ -116,7 +120,7 @@ class VisionExtractor:
         self,
         letters: Sequence[LetterFile],
         todo: SimpleQueue[_Seen | None],
-        done: SimpleQueue[tuple[str, _Answer] | BaseException],
+        done: _Done,
         stop: Event,
         count: int,
     ) -> None:
@@ -133,22 +137,36 @@ class VisionExtractor:
             for _ in range(count):
                 todo.put(None)
 
-    def _work(self, todo: SimpleQueue[_Seen | None], done: SimpleQueue[tuple[str, _Answer] | BaseException], stop: Event) -> None:
+    def _work(self, todo: SimpleQueue[_Seen | None], done: _Done, stop: Event) -> None:
         while (item := todo.get()) is not None and not stop.is_set():
             letter, seen = item
+            with self._lock:
+                attempts = list(self._untold.pop(letter.letter_id, ()))
+            answer: _Answer
             try:
-                done.put((letter.letter_id, self._read(letter, seen)))
-            except ExtractionError as error:
-                done.put((letter.letter_id, error))
+                answer = self._read(letter, seen, attempts)
             except PlatformError as error:  # the state database, say: the letter is tried again
-                done.put((letter.letter_id, ExtractionError(str(error), retryable=error.retryable)))
+                answer = error if isinstance(error, ExtractionError) else ExtractionError(str(error), retryable=error.retryable)
+                answer.attempts = tuple(attempts)
             except BaseException as error:
                 done.put(error)
                 return
+            with self._lock:
+                if stop.is_set():
+                    self._untold[letter.letter_id] = answer.attempts
+                else:
+                    done.put((letter.letter_id, answer))
 
-    def _read(self, letter: LetterFile, seen: Extraction | ExtractionError) -> _Answer:
+    def _leave(self, done: _Done, stop: Event) -> None:
+        """Stop, and keep the attempts of what nobody fetched."""
+        with self._lock:
+            stop.set()
+            while not done.empty():
+                if not isinstance(answer := done.get(), BaseException):
+                    self._untold[answer[0]] = answer[1].attempts
+
+    def _read(self, letter: LetterFile, seen: Extraction | ExtractionError, attempts: list[Attempt]) -> _Answer:
         offline = seen if isinstance(seen, Extraction) else None
-        attempts: list[Attempt] = []
         try:
             pages = draw_pages(letter, offline.page_rotations if offline else (), self._settings.max_image_side)
             reading = self._reader.kept(pages, attempts)

@@ -389,6 +389,38 @@ def test_a_caller_that_stops_early_leaves_nothing_running(desk: Desk) -> None:
     assert len(desk.api.asked) <= 6
 
 
+def test_what_was_asked_for_a_caller_that_stopped_is_told_next_time(desk: Desk) -> None:
+    desk.api.seconds = 0.2
+    extractor, letters = desk.extractor(concurrency=4, timing=Timing()), [desk.letter(f"letter {n}") for n in range(8)]
+    reading = extractor.extract(letters)
+    told = [next(reading)]
+    reading.close()  # type: ignore[attr-defined]  # a generator
+    while any(thread.name == "vision" for thread in threading.enumerate()):
+        time.sleep(0.02)
+    paid = len(desk.api.asked)
+    assert paid > 1
+    told += extractor.extract([letter for letter in letters if letter.letter_id != told[0][0]])
+    attempts = [attempt for _, answer in told if isinstance(answer, Extraction) for attempt in answer.attempts]
+    assert len(desk.api.asked) == len(letters) == sum(not attempt.is_cached for attempt in attempts)
+    month = f"{attempts[0].started_at:%Y-%m}"
+    assert sum(attempt.cost for attempt in attempts) == pytest.approx(desk.state.spending.spent(month), abs=1e-4)
+
+
+def test_attempts_are_told_also_when_the_books_are_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.api.faults.append("500")
+    answers = iter([True])
+
+    def reserve(*args: object) -> bool:
+        if next(answers, False):
+            return True
+        raise StateError("the state database does not answer", retryable=True)
+
+    monkeypatch.setattr(desk.state.spending, "reserve", reserve)
+    [(_, answer)] = desk.extractor().extract([desk.letter()])
+    assert isinstance(answer, ExtractionError) and answer.retryable
+    assert [attempt.outcome for attempt in answer.attempts] == ["server_error"]
+
+
 def test_a_reader_that_hangs_is_not_waited_for_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.extraction.vision.OFFLINE_SECONDS", 0.1)
     monkeypatch.setattr("services.extraction.vision.longest_question_seconds", lambda settings: 0.1)
