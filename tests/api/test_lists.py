@@ -93,7 +93,7 @@ def test_small_numbers_of_requests_are_for_those_who_see_positions(
     gold.command(f"exchange tables gold.seen and {table}")
     exact = client.get(path)
     assert [row["request_count"] for row in exact.json()["items"]] == [0, 4, 5]
-    shown = [5] if path == "/v1/trends" else [None, None, 5]
+    shown: list[int | None] = [5] if path == "/v1/trends" else [None, None, 5]
     # The tag of another caller's answer does not open it.
     answer = client.get(path, headers={**public, "If-None-Match": exact.headers["ETag"]})
     assert [row["request_count"] for row in answer.json()["items"]] == shown
