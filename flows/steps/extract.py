@@ -105,7 +105,7 @@ def _files(services: Services, letter_ids: Sequence[str], stack: ExitStack, cloc
                 # The store is away, which is no fault of the letter: its attempts are for the reader.
                 services.state.work.release("extract", [letter_id], owner=this_process(), error=str(error))
             else:
-                services.state.work.fail("extract", letter_id, str(error), False, clock())
+                services.state.work.fail("extract", letter_id, str(error), False, clock(), owner=this_process())
             continue
         files.append(LetterFile(letter_id=letter_id, path=path, media_type=row["media_type"], pages=row["page_count"]))
     return files
@@ -116,7 +116,7 @@ def _read(services: Services, item: WorkItem, identifier: str, answer: Extractio
     _record_attempts(services, item.key, identifier, answer.attempts)
     if answer.is_fallback and is_retake(item):
         keep_fallback(services, item, answer.problem, now)
-        services.state.work.done("extract", [item.key])
+        services.state.work.done("extract", [item.key], owner=this_process())
         return False
     # Noted before the reading is kept: killed in between, the letter is read again, and the note goes or stays by how that ends.
     if answer.is_fallback:
@@ -146,7 +146,7 @@ def _record_attempts(services: Services, letter_id: str, identifier: str, attemp
 
 def _finish(services: Services, letter_id: str, now: datetime) -> None:
     services.state.work.add("geocode", [f"letter:{letter_id}"], now=now, again=True)
-    services.state.work.done("extract", [letter_id])
+    services.state.work.done("extract", [letter_id], owner=this_process())
 
 
 def _failed(services: Services, item: WorkItem, identifier: str, error: ExtractionError, started_at: datetime, now: datetime) -> bool:
@@ -155,10 +155,10 @@ def _failed(services: Services, item: WorkItem, identifier: str, error: Extracti
     _record_attempts(services, item.key, identifier, error.attempts)
     if is_retake(item):
         keep_fallback(services, item, str(error), now, may_pass=error.retryable)
-        services.state.work.done("extract", [item.key])
+        services.state.work.done("extract", [item.key], owner=this_process())
         return False
     if error.retryable and item.attempts + 1 < MAX_ATTEMPTS:
-        services.state.work.fail("extract", item.key, str(error), True, now)
+        services.state.work.fail("extract", item.key, str(error), True, now, owner=this_process())
         logger.warning("Letter %s is put back: %s", item.key, error)
         return False
     row = _row(services, item.key, identifier, Extraction(outcome="failed", raw=str(error)), started_at, now)

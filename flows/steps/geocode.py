@@ -44,7 +44,7 @@ def requeue_after_new_register(services: Services, *, clock: Clock) -> StepResul
     count = 0
     for row in services.warehouse.query(_sql("stale_subjects"), {"generation": generation}):
         count += services.state.work.add("geocode", row["subjects"], now=clock(), again=True)
-    services.state.work.done(REQUEUE, [marker.key for marker in markers])
+    services.state.work.done(REQUEUE, [marker.key for marker in markers], owner=this_process())
     return StepResult("requeue", {"requeued": count})
 
 
@@ -89,11 +89,11 @@ def _place(keys: Sequence[str], services: Services, clock: Clock) -> Counter[str
             raise
         if len(keys) == 1:
             logger.warning("%s cannot be placed: %s", keys[0], error)
-            services.state.work.fail("geocode", keys[0], str(error), False, clock())
+            services.state.work.fail("geocode", keys[0], str(error), False, clock(), owner=this_process())
             return Counter(failed=1)
         middle = len(keys) // 2
         return _place(keys[:middle], services, clock) + _place(keys[middle:], services, clock)
-    services.state.work.done("geocode", keys)
+    services.state.work.done("geocode", keys, owner=this_process())
     return Counter(row["precision"] for row in rows)
 
 

@@ -110,11 +110,12 @@ def load_outstanding(services: Services, now: datetime, progress: Progress = _si
             raise
         except PlatformError as error:
             logger.warning("%s was not loaded into %s: %s", item.key[:12], dataset, error)
-            services.state.work.fail(LOAD, item.key, str(error), error.retryable, now + timedelta(seconds=time.monotonic() - started))
+            failed_at = now + timedelta(seconds=time.monotonic() - started)
+            services.state.work.fail(LOAD, item.key, str(error), error.retryable, failed_at, owner=owner)
             counts["failed"] += 1
             messages.append(f"{dataset}: {error}")
             continue
-        services.state.work.done(LOAD, [item.key])
+        services.state.work.done(LOAD, [item.key], owner=owner)
         messages += [f"{dataset}: {warning}." for warning in result.warnings]
         if not result.was_loaded_before:
             counts["loaded"] += 1

@@ -30,7 +30,7 @@ def note_fallback(services: Services, letter_id: str, problem: str, now: datetim
 
 def forget_retake(services: Services, letter_id: str) -> None:
     """The letter need not be read again."""
-    services.state.work.done(KIND, [letter_id])
+    services.state.work.withdraw(KIND, [letter_id])
 
 
 def is_retake(item: WorkItem) -> bool:
@@ -54,7 +54,7 @@ def take_up_again(services: Services, *, clock: Clock) -> int:
         for item in items
     }
     services.state.work.add("extract", list(payload), payload=payload, now=now, again=True)
-    services.state.work.done(KIND, list(payload))
+    services.state.work.done(KIND, list(payload), owner=this_process())
     logger.info("%d letter(s) that had to be read by a fallback are read again", len(items))
     return len(items)
 

@@ -86,7 +86,7 @@ class Registrar:
         return lacking
 
     def _register(self, items: Sequence[WorkItem], owner: str, now: datetime) -> int:
-        prepared = self._prepared(items, now)
+        prepared = self._prepared(items, owner, now)
         # Whoever was stopped for longer than the lease finds here that his items are somebody else's by now.
         held = self._state.work.renew(REGISTER, list(prepared), owner=owner, lease_seconds=LEASE_SECONDS, now=now)
         registrations = {key: registration for key, registration in prepared.items() if key in held}
@@ -94,7 +94,7 @@ class Registrar:
         for table, new in by_table(rows):
             self._warehouse.insert(f"bronze.{table}", [row.values for row in new.values()])
         self.add_work((follow_up for registration in registrations.values() for follow_up in registration.follow_ups), now)
-        self._state.work.done(REGISTER, registrations)
+        self._state.work.done(REGISTER, registrations, owner=owner)
         return len(registrations)
 
     def add_work(self, follow_ups: Iterable[FollowUp], now: datetime, *, again: bool = False) -> None:
@@ -105,7 +105,7 @@ class Registrar:
         for kind, payload in by_kind.items():
             self._state.work.add(kind, payload, payload=payload, now=now, again=again)
 
-    def _prepared(self, items: Sequence[WorkItem], now: datetime) -> dict[str, Registration]:
+    def _prepared(self, items: Sequence[WorkItem], owner: str, now: datetime) -> dict[str, Registration]:
         prepared: dict[str, Registration] = {}
         for item in items:
             try:
@@ -113,7 +113,7 @@ class Registrar:
                 prepared[item.key] = registration_of(manifest, self._objects)
             except (ValidationError, ContractError, NotFoundError) as error:
                 logger.error("%s cannot be registered: %s", item.key, error)
-                self._state.work.fail(REGISTER, item.key, str(error), False, now)
+                self._state.work.fail(REGISTER, item.key, str(error), False, now, owner=owner)
                 continue
             # Whoever accepted it may have been killed just before the manifest, which the queue knows too.
             if not self._objects.has_manifest(item.key):

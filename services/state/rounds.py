@@ -25,9 +25,14 @@ def add_round(
 ) -> None:
     """Let a payload wait behind the item, in place of all that wait there if it is to be the only one."""
     if is_only:
-        connection.execute(delete(work_rounds).where(work_rounds.c.kind == kind, work_rounds.c.key == key))
+        drop_rounds(connection, kind, [key])
     connection.execute(insert(work_rounds).values(kind=kind, key=key, payload=dict(payload), added_at=added_at))
     connection.execute(update(work).where(work.c.kind == kind, work.c.key == key).values(is_wanted_again=1))
+
+
+def drop_rounds(connection: Connection, kind: str, keys: Sequence[str]) -> None:
+    """Forget what waits behind these items."""
+    connection.execute(delete(work_rounds).where(work_rounds.c.kind == kind, work_rounds.c.key.in_(keys)))
 
 
 def is_repeated(connection: Connection, kind: str, key: str, payload: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, up
 
 from services.state.database import Database
 from services.state.locks import is_gone
-from services.state.rounds import add_round, is_repeated, start_next_round, waiting_rounds
+from services.state.rounds import add_round, drop_rounds, is_repeated, start_next_round, waiting_rounds
 from services.state.tables import work
 
 BACKOFF = timedelta(seconds=10)
@@ -20,6 +20,7 @@ BACKOFF = timedelta(seconds=10)
 LONGEST_BACKOFF = timedelta(minutes=10)
 # Keys in one statement: far below SQLite's 32,766 parameters, with ten columns a row.
 BATCH = 1000
+DONE: Mapping[str, Any] = {"state": "done", "attempts": 0, "error": "", "owner": "", "lease_until": None}
 
 
 @dataclass(frozen=True)
@@ -123,31 +124,41 @@ class WorkQueue:
         held: set[str] = set()
         for batch in _slices(keys):
             with self._database.writing() as connection:
-                mine = _held(connection, kind, batch, owner)
+                mine = [str(item.key) for item in _held(connection, kind, batch, owner)]
                 lease_until = now + timedelta(seconds=lease_seconds)
                 connection.execute(update(work).where(_is(kind, mine)).values(lease_until=lease_until))
                 held.update(mine)
         return held
 
-    def done(self, kind: str, keys: Iterable[str]) -> None:
-        """Mark items as done; those that were asked for again meanwhile become pending."""
+    def done(self, kind: str, keys: Iterable[str], *, owner: str) -> None:
+        """Mark items that the owner still holds as done; those that were asked for again meanwhile become pending."""
         for _, batch in _batches(keys):
             with self._database.writing() as connection:
                 # Locked before they are looked at: what is asked for from now on waits until they are done.
-                wanted = [str(item.key) for item in _locked(connection, kind, batch) if item.is_wanted_again]
-                for key in wanted:
-                    start_next_round(connection, kind, key)
-                    batch.remove(key)
-                finished = update(work).where(_is(kind, batch))
-                connection.execute(finished.values(state="done", attempts=0, error="", owner="", lease_until=None))
+                finished = []
+                for item in _held(connection, kind, batch, owner):
+                    if item.is_wanted_again:
+                        start_next_round(connection, kind, item.key)
+                    else:
+                        finished.append(str(item.key))
+                connection.execute(update(work).where(_is(kind, finished)).values(DONE))
 
-    def fail(self, kind: str, key: str, error: str, retryable: bool, now: datetime) -> None:
-        """Note a failed attempt: if retryable, tried again after 10, 20, 40 … s, at last every ten minutes; if not, no more.
+    def withdraw(self, kind: str, keys: Iterable[str]) -> None:
+        """Mark items as done that nobody need do any more, whoever holds them, with all that waits behind them."""
+        for _, batch in _batches(keys):
+            with self._database.writing() as connection:
+                _locked(connection, kind, batch)
+                drop_rounds(connection, kind, batch)
+                connection.execute(update(work).where(_is(kind, batch)).values(is_wanted_again=0, **DONE))
 
-        What was asked for meanwhile comes next: after the last attempt, or at once where it is the same.
+    def fail(self, kind: str, key: str, error: str, retryable: bool, now: datetime, *, owner: str) -> None:
+        """Note a failed attempt at an item that the owner still holds: if retryable, it is tried again after 10, 20, 40 … s, at last
+        every ten minutes; if not, no more.
+
+        What was asked for meanwhile comes next: at once after a final failure or where it is the same, else when the item is done.
         """
         with self._database.writing() as connection:
-            found = _locked(connection, kind, [key])
+            found = _held(connection, kind, [key], owner)
             if not found:
                 return
             item = found[0]
@@ -172,7 +183,7 @@ class WorkQueue:
         """Give items that the owner holds back as they were: what stopped them was no fault of theirs."""
         for _, batch in _batches(keys):
             with self._database.writing() as connection:
-                mine = _held(connection, kind, batch, owner)
+                mine = [str(item.key) for item in _held(connection, kind, batch, owner)]
                 given_back = {"state": "pending", "error": _told(error), "owner": "", "lease_until": None}
                 connection.execute(update(work).where(_is(kind, mine)).values(given_back))
 
@@ -267,9 +278,9 @@ def _locked(connection: Connection, kind: str, keys: Sequence[str]) -> Sequence[
     return connection.execute(select(work).where(_is(kind, keys)).order_by(work.c.key).with_for_update()).all()
 
 
-def _held(connection: Connection, kind: str, keys: Sequence[str], owner: str) -> list[str]:
-    """Which of these items the owner still holds."""
-    return [str(item.key) for item in _locked(connection, kind, keys) if item.state == "claimed" and item.owner == owner]
+def _held(connection: Connection, kind: str, keys: Sequence[str], owner: str) -> list[Any]:
+    """Those of these items that the owner still holds: who stood still for longer than a lease changes nothing that is another's now."""
+    return [item for item in _locked(connection, kind, keys) if item.state == "claimed" and item.owner == owner]
 
 
 def _told(error: str) -> str:

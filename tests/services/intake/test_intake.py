@@ -108,7 +108,7 @@ def test_the_same_bytes_are_the_same_letter(intake: Intake, clean_warehouse: War
 
 def test_a_letter_that_was_read_is_not_read_again_when_it_comes_again(intake: Intake, state: State, now: datetime) -> None:
     receipt = intake.receive_letter([encoded("PNG")], "a.png", "cli", now)
-    state.work.done("extract", [receipt.id])
+    state.work.withdraw("extract", [receipt.id])
     intake.receive_letter([encoded("PNG")], "a.png", "cli", now)
     assert pending(state) == {}
 
@@ -119,7 +119,7 @@ def test_a_data_file_waits_to_be_loaded_and_again_when_it_comes_again(
     first = intake.receive_dataset([CSV], "f.csv", "facilities", None, "cli", now)
     [item] = state.work.claim("load", limit=5, owner="me", lease_seconds=60, now=now)
     assert (item.key, item.payload) == (first.upload_id, {"dataset": "facilities", "mode": None, "asked_at": now.isoformat()})
-    state.work.done("load", [item.key])
+    state.work.done("load", [item.key], owner="me")
     second = intake.receive_dataset([CSV], "f.csv", "facilities", "append", "cli", now + timedelta(seconds=1))
     assert (first.is_new, second.is_new) == (True, False)
     [item] = state.work.claim("load", limit=5, owner="me", lease_seconds=60, now=now + timedelta(seconds=1))
@@ -133,7 +133,7 @@ def loads(state: State, now: datetime) -> list[tuple[str, object, object]]:
     found = []
     while items := state.work.claim("load", limit=1, owner="me", lease_seconds=60, now=now):
         found.append((items[0].key, items[0].payload["dataset"], items[0].payload["mode"]))
-        state.work.done("load", [items[0].key])
+        state.work.done("load", [items[0].key], owner="me")
     return found
 
 
@@ -443,7 +443,7 @@ def test_bronze_is_rebuilt_from_the_store_alone(
 
 def test_a_rebuild_repeats_only_work_without_a_result(intake: Intake, clean_warehouse: Warehouse, state: State, now: datetime) -> None:
     letter, other = (intake.receive_letter([encoded("PNG", text)], "a.png", "cli", now) for text in ("one", "two"))
-    state.work.done("extract", [letter.id, other.id])
+    state.work.withdraw("extract", [letter.id, other.id])
     clean_warehouse.insert("bronze.extractions", [{"extraction_id": "1", "letter_id": letter.id, "outcome": "unreadable"}])
     intake.rebuild_bronze(now)
     assert pending(state) == {"extract": [other.id]}
@@ -459,7 +459,7 @@ def test_a_rebuild_loads_files_in_the_order_in_which_they_were_handed_in(
         ids[name] = intake.receive_dataset(
             [files[name]], f"{name}.csv", "facilities", None, "cli", now + timedelta(seconds=second)
         ).upload_id
-        state.work.done("load", [ids[name]])
+        state.work.withdraw("load", [ids[name]])
     clean_warehouse.command("truncate table bronze.uploads")
     intake.rebuild_bronze(now + timedelta(days=1))
     assert pending(state) == {"load": [ids[name] for name in "bcdefa"]}

@@ -71,11 +71,11 @@ def test_nobody_waits_for_ever_for_a_row_that_another_holds(postgres_database: s
     with psycopg.connect(postgres_database) as other:
         other.execute("select * from work where key = 'a' for update")
         with pytest.raises(StateError, match="lock timeout") as caught:
-            state.work.done("extract", ["a"])
+            state.work.done("extract", ["a"], owner="me")
         assert caught.value.retryable
         claimed = state.work.claim("extract", limit=5, owner="me", lease_seconds=60, now=now)
         assert [item.key for item in claimed] == ["b"], "claims pass by what others hold"
-    state.work.done("extract", ["a"])
+    state.work.done("extract", ["a"], owner="me")
     state.close()
 
 

@@ -68,7 +68,7 @@ def test_what_is_asked_for_again_at_any_moment_is_done_afterwards(state: State, 
             state.work.renew("load", [item.key for item in items], owner=owner, lease_seconds=60, now=later)
             with lock:
                 holders.subtract(item.key for item in items)
-            state.work.done("load", [item.key for item in reversed(items)])
+            state.work.done("load", [item.key for item in reversed(items)], owner=owner)
             if not items and not was_asking:
                 return
 
@@ -99,9 +99,10 @@ def test_many_who_change_the_same_rows_never_wait_for_each_other(state: State, n
             state.work.add("extract", keys, now=now, again=True)
             state.work.claim("extract", limit=20, owner=owner, lease_seconds=1, now=moment)
             state.work.renew("extract", keys, owner=owner, lease_seconds=1, now=moment)
-            state.work.fail("extract", keys[0], "no", False, now)
+            state.work.fail("extract", keys[0], "no", False, now, owner=owner)
             state.work.release("extract", keys[:10], owner=owner)
-            state.work.done("extract", keys[10:])
+            state.work.done("extract", keys[10:50], owner=owner)
+            state.work.withdraw("extract", keys[50:])
             state.work.retry_failed()
             state.work.release_leases()
             state.idempotency.begin(f"key {round_number}", "hash", now)
@@ -113,7 +114,8 @@ def test_many_who_change_the_same_rows_never_wait_for_each_other(state: State, n
 
 def test_errors_of_any_text_are_kept(state: State, now: datetime) -> None:
     state.work.add("extract", ["a"], payload={"a": {"name": "a\0b"}}, now=now)
-    state.work.fail("extract", "a", "unreadable: \0\0 Ünicode", False, now)
+    state.work.claim("extract", limit=1, owner="me", lease_seconds=60, now=now)
+    state.work.fail("extract", "a", "unreadable: \0\0 Ünicode", False, now, owner="me")
     [failed] = state.work.failed()
     assert failed.error == "unreadable:  Ünicode"
     assert failed.payload == {"name": "a\0b"}
@@ -124,7 +126,7 @@ def test_the_oldest_of_what_is_outstanding(state: State, now: datetime) -> None:
     state.work.add("extract", ["a"], now=now - timedelta(days=2))
     state.work.add("extract", ["b"], now=now - timedelta(days=1))
     state.work.add("load", ["c"], now=now)
-    state.work.done("extract", ["a"])
+    state.work.withdraw("extract", ["a"])
     assert state.work.oldest() == {"extract": now - timedelta(days=1), "load": now}
 
 
@@ -144,7 +146,7 @@ done = []
 state.work.add("extract", own + [f"shared-{number}" for number in range(50)], now=datetime(2026, 3, 1, tzinfo=UTC))
 while items := state.work.claim("extract", limit=7, owner=f"process {os.getpid()}", lease_seconds=600, now=now):
     done += [item.key for item in items]
-    state.work.done("extract", [item.key for item in items])
+    state.work.done("extract", [item.key for item in items], owner=f"process {os.getpid()}")
 print(json.dumps(done))
 """
 

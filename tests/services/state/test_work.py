@@ -58,7 +58,7 @@ def test_what_is_asked_for_again_goes_to_the_end(queue: WorkQueue, now: datetime
 def test_done_work_comes_back_only_when_asked_for_again(queue: WorkQueue, now: datetime) -> None:
     queue.add("extract", ["a"], payload={"a": {"n": 1}}, now=now)
     claim(queue, now)
-    queue.done("extract", ["a"])
+    queue.done("extract", ["a"], owner="me")
     assert queue.add("extract", ["a"], now=now) == 0
     assert claim(queue, now) == []
     assert queue.add("extract", ["a"], payload={"a": {"n": 2}}, now=now, again=True) == 1
@@ -70,10 +70,10 @@ def test_what_is_asked_for_again_while_claimed_is_done_once_more(queue: WorkQueu
     queue.add("geocode", ["letter:1"], now=now)
     queue.claim("geocode", limit=1, owner="me", lease_seconds=60, now=now)
     queue.add("geocode", ["letter:1"], now=now, again=True)
-    queue.done("geocode", ["letter:1"])
+    queue.done("geocode", ["letter:1"], owner="me")
     assert queue.outstanding("geocode") == 1
     queue.claim("geocode", limit=1, owner="me", lease_seconds=60, now=now)
-    queue.done("geocode", ["letter:1"])
+    queue.done("geocode", ["letter:1"], owner="me")
     assert queue.outstanding() == 0
 
 
@@ -82,7 +82,7 @@ def payloads(queue: WorkQueue, now: datetime) -> list[object]:
     found: list[object] = []
     while items := queue.claim("load", limit=1, owner="me", lease_seconds=60, now=now):
         found.append(items[0].payload)
-        queue.done("load", ["a"])
+        queue.done("load", ["a"], owner="me")
     return found
 
 
@@ -93,7 +93,7 @@ def test_the_payload_that_comes_while_the_item_is_claimed_is_the_next_ones(queue
         assert queue.add("load", ["a"], payload={"a": {"n": number}}, now=now, again=True) == 1
     item = queue.get("load", "a")
     assert item is not None and item.payload == {"n": 1}, "its holder may ask for it once more"
-    queue.done("load", ["a"])
+    queue.done("load", ["a"], owner="me")
     assert payloads(queue, now) == [{"n": 3}]
     assert queue.counts() == {"load": {"done": 1}}
 
@@ -105,7 +105,7 @@ def test_what_is_asked_for_in_turn_replaces_nothing(queue: WorkQueue, now: datet
     assert queue.outstanding() == 2
     queue.claim("load", limit=1, owner="dead", lease_seconds=60, now=now)
     assert queue.release_leases() == 1
-    queue.done("load", ["b"])
+    queue.withdraw("load", ["b"])
     assert payloads(queue, now) == [{"n": 1}, {"n": 2}, {"n": 3}]
     assert queue.outstanding() == 0
 
@@ -115,10 +115,10 @@ def test_a_failure_does_not_delay_what_was_asked_for_again(queue: WorkQueue, now
     queue.add("geocode", ["a"], now=now)
     queue.claim("geocode", limit=1, owner="me", lease_seconds=60, now=now)
     queue.add("geocode", ["a"], now=now, again=True)
-    queue.fail("geocode", "a", "broken", retryable, now)
+    queue.fail("geocode", "a", "broken", retryable, now, owner="me")
     [item] = queue.claim("geocode", limit=1, owner="me", lease_seconds=60, now=now)
     assert item.attempts == 0
-    queue.fail("geocode", "a", "broken", False, now)
+    queue.fail("geocode", "a", "broken", False, now, owner="me")
     assert queue.counts() == {"geocode": {"failed": 1}}
 
 
@@ -126,7 +126,7 @@ def test_a_failure_that_is_tried_again_keeps_its_turn(queue: WorkQueue, now: dat
     for number in (1, 2):
         queue.add("load", ["a"], payload={"a": {"n": number}}, now=now, again=True, in_turn=True)
     queue.claim("load", limit=1, owner="me", lease_seconds=60, now=now)
-    queue.fail("load", "a", "the warehouse is down", True, now)
+    queue.fail("load", "a", "the warehouse is down", True, now, owner="me")
     assert payloads(queue, now) == []
     assert payloads(queue, now + timedelta(seconds=10)) == [{"n": 1}, {"n": 2}]
 
@@ -139,6 +139,31 @@ def test_a_lease_that_ends_makes_the_item_free(queue: WorkQueue, now: datetime) 
     assert queue.renew("extract", ["a"], owner="dead", lease_seconds=60, now=now) == set()
     assert queue.renew("extract", ["a"], owner="next", lease_seconds=600, now=now + timedelta(seconds=61)) == {"a"}
     assert claim(queue, now + timedelta(seconds=600)) == []
+
+
+def test_who_lost_an_item_settles_it_no_more(queue: WorkQueue, now: datetime) -> None:
+    queue.add("extract", ["a", "b"], now=now)
+    claim(queue, now, owner="slow", lease_seconds=60)
+    later = now + timedelta(seconds=61)
+    assert claim(queue, later, owner="next") == ["a", "b"]
+    queue.add("extract", ["b"], payload={"b": {"n": 2}}, now=later, again=True)
+    queue.done("extract", ["a", "b"], owner="slow")
+    queue.fail("extract", "a", "broken", False, later, owner="slow")
+    assert queue.counts() == {"extract": {"claimed": 2}}
+    assert queue.renew("extract", ["a", "b"], owner="next", lease_seconds=60, now=later) == {"a", "b"}
+    queue.done("extract", ["a", "b"], owner="next")
+    queue.done("extract", ["b"], owner="next")
+    assert queue.counts() == {"extract": {"done": 1, "pending": 1}}
+
+
+def test_what_nobody_need_do_is_withdrawn_from_whoever_has_it(queue: WorkQueue, now: datetime) -> None:
+    queue.add("extract", ["a", "b", "c"], now=now)
+    assert claim(queue, now, limit=1) == ["a"]
+    queue.add("extract", ["a"], payload={"a": {"n": 2}}, now=now, again=True)
+    queue.withdraw("extract", ["a", "b", "unknown"])
+    assert queue.counts() == {"extract": {"done": 2, "pending": 1}}
+    queue.fail("extract", "a", "broken", True, now, owner="me")
+    assert claim(queue, now + timedelta(hours=1)) == ["c"]
 
 
 def test_claims_may_name_their_keys(queue: WorkQueue, now: datetime) -> None:
@@ -154,7 +179,7 @@ def test_what_may_succeed_later_is_tried_for_ever(queue: WorkQueue, now: datetim
     waits = []
     for attempt in range(1, 10):
         assert claim(queue, now) == ["a"]
-        queue.fail("extract", "a", f"broken {attempt}", True, now)
+        queue.fail("extract", "a", f"broken {attempt}", True, now, owner="me")
         item = queue.get("extract", "a")
         assert item is not None
         assert (item.state, item.attempts, item.error) == ("pending", attempt, f"broken {attempt}")
@@ -169,7 +194,7 @@ def test_what_may_succeed_later_is_tried_for_ever(queue: WorkQueue, now: datetim
 def test_what_cannot_succeed_waits_for_a_person(queue: WorkQueue, now: datetime) -> None:
     queue.add("extract", ["a"], now=now)
     assert claim(queue, now) == ["a"]
-    queue.fail("extract", "a", "broken", False, now)
+    queue.fail("extract", "a", "broken", False, now, owner="me")
     assert claim(queue, now + timedelta(days=1)) == []
     [failed] = queue.failed()
     assert (failed.key, failed.error, failed.attempts) == ("a", "broken", 1)
@@ -181,8 +206,8 @@ def test_what_cannot_succeed_waits_for_a_person(queue: WorkQueue, now: datetime)
 def test_a_lasting_fault_is_not_tried_again(queue: WorkQueue, now: datetime) -> None:
     queue.add("load", ["a", "b"], now=now)
     queue.claim("load", limit=1, owner="me", lease_seconds=60, now=now)
-    queue.fail("load", "a", "no such column", False, now)
-    queue.fail("load", "unknown", "nothing happens", False, now)
+    queue.fail("load", "a", "no such column", False, now, owner="me")
+    queue.fail("load", "unknown", "nothing happens", False, now, owner="me")
     assert [item.key for item in queue.failed("load")] == ["a"]
     assert queue.failed("extract") == []
     assert queue.counts() == {"load": {"failed": 1, "pending": 1}}
@@ -203,7 +228,7 @@ def test_work_survives_a_restart(state_settings: Settings, now: datetime) -> Non
     first = State.open(state_settings)
     first.work.add("extract", ["a", "b", "c"], payload={"b": {"x": [1, {"ü": None}]}}, now=now)
     claim(first.work, now, limit=1)
-    first.work.done("extract", ["a"])
+    first.work.done("extract", ["a"], owner="me")
     claim(first.work, now, limit=1)
     first.close()
     second = State.open(state_settings)
@@ -219,7 +244,7 @@ def test_many_keys_in_one_call(queue: WorkQueue, now: datetime) -> None:
     assert queue.add("extract", iter(keys), now=now) == 5_500
     assert queue.add("extract", keys, now=now) == 0
     assert claim(queue, now + timedelta(seconds=1), limit=5_000) == keys[:5_000]
-    queue.done("extract", keys)
+    queue.done("extract", keys, owner="me")
     assert queue.add("extract", keys, now=now, again=True) == 5_500
 
 
@@ -232,7 +257,7 @@ def test_racing_threads_get_every_item_once(queue: WorkQueue, now: datetime) -> 
         try:
             while keys := claim(queue, now + timedelta(seconds=1), limit=7, owner=owner):
                 got.update(keys)
-                queue.done("extract", keys)
+                queue.done("extract", keys, owner=owner)
         except Exception as error:
             errors.append(error)
 
@@ -262,7 +287,7 @@ while items := state.work.claim("extract", limit=3, owner=sys.argv[2], lease_sec
         print(item.key, flush=True)
     if sys.argv[2] == "process 0":
         sys.stdin.read()  # holds its items until it is killed
-    state.work.done("extract", [item.key for item in items])
+    state.work.done("extract", [item.key for item in items], owner=sys.argv[2])
 """
 
 
