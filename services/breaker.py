@@ -15,7 +15,10 @@ BreakerState = Literal["closed", "half_open", "open"]
 
 
 class CircuitBreaker:
-    """Closed: all may ask. Open: nobody may, for a pause that doubles each time. Half-open: one may, and decides."""
+    """Closed: all may ask. Open: nobody may, for a pause that doubles each time. Half-open: one may, and decides.
+
+    It knows what its own process has seen: another one, a run of Prefect for example, begins closed.
+    """
 
     def __init__(self, monotonic: Callable[[], float], on_change: Callable[[BreakerState], None] = lambda state: None) -> None:
         self._monotonic, self._on_change = monotonic, on_change
