@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,6 +27,7 @@ from services.orchestrator.environment import PACKAGES
 from services.orchestrator.prefect_api import PrefectApi
 from services.settings import Settings, read_settings
 from services.state.locks import this_process
+from services.state.state import State as LiveState
 from services.tracing import run_scope
 from services.wiring import Services, open_services
 
@@ -51,7 +54,7 @@ def run_batch(title: str, work: Work) -> State[Any]:
     settings, run_id = read_settings(), str(flow_run.id)
     _start_logging(settings)
     try:
-        with run_scope(run_id), open_services(settings) as services, _alive(services, run_id):
+        with run_scope(run_id), _alive(settings, run_id), open_services(settings) as services:
             _take_over(PrefectApi(settings.orchestrator), run_id)
             progress = _ShownProgress(title, services)
             try:
@@ -76,10 +79,27 @@ def _start_logging(settings: Settings) -> None:
 
 
 @contextmanager
-def _alive(services: Services, run_id: str) -> Iterator[None]:
-    """Say that this run's process lives, for as long as it does: who says nothing any more is swept away."""
-    locks = services.state.locks
-    with locks.hold(run_lock(run_id), owner=this_process(), lease_seconds=LEASE_SECONDS, wait_seconds=LEASE_SECONDS, clock=utc_now):
+def _alive(settings: Settings, run_id: str) -> Iterator[None]:
+    """Say that this run's process lives, for as long as it does: who says nothing any more is swept away, and ends if it lives after all.
+
+    It needs nothing but the state database: the other services may take long to open, or be away.
+    """
+
+    def end() -> None:
+        logger.error("Run %s was swept away, since its process gave no sign of life for too long: it ends.", run_id)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with (
+        closing(LiveState.open(settings)) as state,
+        state.locks.hold(
+            run_lock(run_id),
+            owner=this_process(),
+            lease_seconds=LEASE_SECONDS,
+            wait_seconds=LEASE_SECONDS,
+            clock=utc_now,
+            on_taken=end,
+        ),
+    ):
         yield
 
 

@@ -20,9 +20,10 @@ from services.wiring import Services
 
 logger = logging.getLogger(__name__)
 
-# From its state to its first sign of life a run starts an interpreter and opens the services: some 10 s on two busy cores.
+# From its state to its first sign of life a run starts an interpreter and opens the state: some 10 s on two busy cores.
 GRACE = timedelta(seconds=90)
-CONFIRM_SECONDS = 3.0
+# Longer than who was cut off from the state database for a while takes to say that it lives, once it is back.
+CONFIRM_SECONDS = 10.0
 
 
 @flow(name="maintenance")
@@ -45,7 +46,7 @@ def sweep_dead_runs(api: PrefectApi, locks: Locks, *, clock: Clock, confirm_seco
         return []
     # One that has just finished gave its lease back and tells Prefect in this moment.
     time.sleep(confirm_seconds)
-    dead = [run_id for run_id in _suspects(api, locks, clock()) if run_id in suspects]
+    dead = [run_id for run_id in _suspects(api, locks, clock()) if run_id in suspects and locks.bury(run_lock(run_id), clock())]
     for run_id in dead:
         logger.warning("Flow run %s is swept away: its process died.", run_id)
         api.end_run(run_id, "CRASHED", "The process of this run died; what it had begun is done by the next run.")

@@ -29,6 +29,8 @@ Clock = Callable[[], datetime]
 RENEWALS = 3
 # Time between two attempts at a lock that somebody holds.
 POLL_SECONDS = 0.5
+# And between two renewals while the database is away: who waits for the lock may be quick when it is back.
+AGAIN_SECONDS = 1.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 NUMBERING = Path("/proc/self/ns/pid")
 # Place of the start among the fields from the state on: starttime is the 22nd of all.
@@ -138,9 +140,19 @@ class Locks:
         self._new_token = new_token
 
     @contextmanager
-    def hold(self, name: str, *, owner: str, lease_seconds: float, wait_seconds: float, clock: Clock) -> Iterator[Lease]:
+    def hold(
+        self,
+        name: str,
+        *,
+        owner: str,
+        lease_seconds: float,
+        wait_seconds: float,
+        clock: Clock,
+        on_taken: Callable[[], None] = lambda: None,
+    ) -> Iterator[Lease]:
         """Hold a lock until the block ends, renewing it in a thread; `owner` says who has it, best in the words of `this_process`:
-        then the lock is free as soon as that process is gone, and not only when its lease ends.
+        then the lock is free as soon as that process is gone, and not only when its lease ends. `on_taken` is called, in that
+        thread, when somebody else took the lock.
 
         Raises BusyError when somebody else still has it after `wait_seconds`.
         """
@@ -148,7 +160,7 @@ class Locks:
         taken_at = self._wait(name, token, owner, lease_seconds, wait_seconds, clock)
         lease = Lease(name, lambda: self._renew(name, token, lease_seconds, clock()), lease_seconds, taken_at)
         stop = threading.Event()
-        renewing = threading.Thread(target=_renew_until, args=(stop, lease, lease_seconds), name=f"lock {name}", daemon=True)
+        renewing = threading.Thread(target=_renew_until, args=(stop, lease, lease_seconds, on_taken), name=f"lock {name}", daemon=True)
         renewing.start()
         try:
             yield lease
@@ -171,6 +183,13 @@ class Locks:
             rows = connection.execute(select(locks.c.name, locks.c.owner, locks.c.lease_until)).all()
         return {str(row.name) for row in rows if row.lease_until < now or is_gone(row.owner)}
 
+    def bury(self, name: str, now: datetime) -> bool:
+        """Take a lock away from a holder that died, or seems to: if it lives after all, it finds its lock taken. Whether nobody
+        holds it now."""
+        with self._database.writing() as connection:
+            connection.execute(delete(locks).where(locks.c.name == name, locks.c.lease_until < now))
+        return not self._bury_gone(name)
+
     def forget(self, before: datetime) -> int:
         """Delete leases that ended before that moment, which their dead holders left; returns how many."""
         with self._database.writing() as connection:
@@ -183,13 +202,13 @@ class Locks:
             started = time.monotonic()
             if self._take(name, token, owner, lease_seconds, clock()):
                 return started
-            holder = self._bury(name)
+            holder = self._bury_gone(name)
             if holder and time.monotonic() >= deadline:
                 raise BusyError(f"{holder.partition('#')[0]} is at the {name} just now: try again when it is through.")
             if holder:
                 time.sleep(min(POLL_SECONDS, wait_seconds))
 
-    def _bury(self, name: str) -> str:
+    def _bury_gone(self, name: str) -> str:
         """Take a lock from a dead process; the owner that it has otherwise, or an empty string."""
         with self._database.reading() as connection:
             row = connection.execute(select(locks.c.token, locks.c.owner).where(locks.c.name == name)).one_or_none()
@@ -218,12 +237,16 @@ class Locks:
             connection.execute(delete(locks).where(locks.c.name == name, locks.c.token == token))
 
 
-def _renew_until(stop: threading.Event, lease: Lease, lease_seconds: float) -> None:
+def _renew_until(stop: threading.Event, lease: Lease, lease_seconds: float, on_taken: Callable[[], None]) -> None:
     """Renew it until it is given back or taken: after an outage too, since what nobody took is still ours."""
-    while not stop.wait(lease_seconds / RENEWALS):
+    pause = lease_seconds / RENEWALS
+    while not stop.wait(pause):
+        pause = lease_seconds / RENEWALS
         try:
             if not lease.renew():
                 logger.warning("The lock %s was lost: somebody else took it.", lease.name)
+                on_taken()
                 return
         except StateError as error:
             logger.warning("The lock %s could not be renewed: %s", lease.name, error)
+            pause = min(pause, AGAIN_SECONDS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -105,6 +107,54 @@ def test_a_run_whose_process_died_is_swept_at_once(state: State) -> None:
 def test_a_run_that_never_showed_itself_is_swept_after_a_while(state: State) -> None:
     prefect = Prefect(run("r1", "PENDING", age=GRACE * 2), run("r2", "PENDING"))
     assert sweep(prefect, state) == ["r1"]
+
+
+def test_a_run_that_was_cut_off_for_a_while_is_left_alone(state: State) -> None:
+    state.locks._take(run_lock("r1"), "token", "process 1 on another machine", 1, clock() - timedelta(minutes=1))
+    looks = [[run("r1")], [run("r1")]]
+
+    def runs(*_: object) -> list[Run]:
+        if len(looks) == 1:  # the state database is back, and the process too, after the second look at the locks even
+            holders = state.locks.abandoned
+
+            def abandoned(now: datetime) -> set[str]:
+                found = holders(now)
+                assert state.locks._renew(run_lock("r1"), "token", 60, clock())
+                return found
+
+            patch.setattr(state.locks, "abandoned", abandoned)
+        return looks.pop(0)
+
+    prefect = Prefect()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prefect, "runs", runs)
+        assert sweep(prefect, state) == []
+    assert prefect.ended == []
+
+
+def test_a_run_says_that_it_lives_before_anything_else_answers_and_ends_when_it_was_swept(
+    settings: Settings, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings.model_copy(update={"state": StateSettings(url=SecretStr(state.database.url.render_as_string(False)))})
+    ended = threading.Event()
+    monkeypatch.setattr(batch, "LEASE_SECONDS", 0.6)
+    monkeypatch.setattr(os, "kill", lambda process, signal: ended.set() if process == os.getpid() and signal else None)
+    seen: list[str] = []
+
+    @contextmanager
+    def open_services(_: Settings) -> Iterator[None]:
+        seen.extend(state.locks.holders(clock()))
+        assert state.locks.bury(run_lock("r1"), clock() + timedelta(minutes=1))
+        assert ended.wait(20)
+        raise OrchestratorError("enough", retryable=True)
+        yield
+
+    monkeypatch.setattr(batch, "read_settings", lambda: settings)
+    monkeypatch.setattr(batch, "flow_run", SimpleNamespace(id="r1"))
+    monkeypatch.setattr(batch, "open_services", open_services)
+    monkeypatch.setattr(batch, "_start_logging", lambda _: None)
+    assert "enough" in str(batch.run_batch("letters", lambda services, progress: pytest.fail("swept")).message)
+    assert seen == [run_lock("r1")]
 
 
 def test_a_run_that_ends_just_now_is_left_alone(state: State) -> None:

@@ -168,6 +168,16 @@ def test_a_lapsed_lease_that_nobody_took_is_ours_again(state: State) -> None:
         assert state.locks.holders(clock()) == {"build": "one"}
 
 
+def test_who_is_buried_alive_learns_it(state: State) -> None:
+    told = threading.Event()
+    with state.locks.hold("run", owner="one", lease_seconds=0.6, wait_seconds=0, clock=clock, on_taken=told.set) as lease:
+        assert not state.locks.bury("run", clock()), "it lives"
+        assert state.locks.bury("run", clock() + timedelta(minutes=1))
+        assert told.wait(20)
+        assert lease.is_lost
+    assert state.locks.bury("run", clock()), "nobody has it"
+
+
 def test_a_lapsed_lease_that_somebody_took_stays_lost(state: State) -> None:
     with state.locks.hold("build", owner="one", lease_seconds=0.6, wait_seconds=0, clock=clock) as lease:
         with pytest.MonkeyPatch.context() as patch:
