@@ -23,7 +23,7 @@ from flows.gis import sync_gis
 from flows.letters import process_letters
 from flows.maintenance import maintain, sweep_dead_runs
 from flows.models import build_models
-from flows.run_metrics import runs_registry
+from flows.run_metrics import forget_ended, runs_registry
 from flows.steps.transform import repair_gold
 from flows.warehouse_door import answering
 from services.errors import ConfigurationError, NotFoundError, PlatformError
@@ -93,9 +93,10 @@ def serve_all(settings: Settings) -> None:
 
 @contextmanager
 def _metrics(settings: Settings) -> Iterator[None]:
-    own = settings.orchestrator
+    own, directory = settings.orchestrator, settings.data_dir / METRICS_DIRECTORY
+    forget_ended(directory)
     try:
-        server, thread = start_http_server(own.metrics_port, own.metrics_host, runs_registry(settings.data_dir / METRICS_DIRECTORY))
+        server, thread = start_http_server(own.metrics_port, own.metrics_host, runs_registry(directory))
     except OSError as error:
         raise ConfigurationError(
             f"Cannot answer /metrics on {own.metrics_host}:{own.metrics_port} ({error.strerror}): choose another port with "

@@ -54,6 +54,14 @@ class RunsCollector(Collector):
         sums.close()
 
 
+def forget_ended(directory: Path) -> None:
+    """Begin anew: what ended processes left is deleted, what a run that still lives (of a killed process of the flows) counts is kept."""
+    for path in directory.glob("*.db"):
+        process = path.stem.rpartition("_")[2]
+        if process == DONE or not _is_alive(int(process)):
+            path.unlink()
+
+
 def runs_registry(directory: Path) -> CollectorRegistry:
     """What the flows' process answers at /metrics: all runs, and its own CPU and memory."""
     registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""What Prefect's client reads from the environment, set from our settings before it is imported: here and in each run's process."""
+"""What Prefect's client reads from the environment: `cartulary flows` sets it before importing Prefect, and the runs inherit it."""
 
 from __future__ import annotations
 
@@ -36,6 +36,4 @@ def prepare_environment(settings: Settings) -> None:
     os.environ[f"{PREFIX}DATA_DIR"] = str(settings.data_dir)
     metrics = settings.data_dir / METRICS_DIRECTORY
     metrics.mkdir(parents=True, exist_ok=True)
-    for left in metrics.glob("*.db"):
-        left.unlink()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)

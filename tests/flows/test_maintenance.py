@@ -28,8 +28,9 @@ import flows.batch as batch
 import flows.deployments as deployments
 from flows.batch import run_lock
 from flows.maintenance import GRACE, sweep_dead_runs
-from flows.run_metrics import runs_registry
+from flows.run_metrics import forget_ended, runs_registry
 from flows.steps.clean import clean_up
+from services.orchestrator.environment import METRICS_DIRECTORY, prepare_environment
 from services.orchestrator.prefect_api import Run
 
 COUNTING = """
@@ -237,3 +238,17 @@ def test_metrics_of_ended_runs_add_up_in_one_file(tmp_path: Path) -> None:
         assert registry.get_sample_value("seconds_bucket", {"le": "1.0"}) == expected / 2
     assert registry.get_sample_value("waiting") is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["counter_done.db", "histogram_done.db"]
+
+
+def test_a_start_keeps_the_metrics_of_runs_that_live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    directory = settings.data_dir / METRICS_DIRECTORY
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    prepare_environment(settings)
+    for name in (f"counter_{os.getpid()}.db", f"counter_{dead}.db", "counter_done.db"):
+        (directory / name).touch()
+    prepare_environment(settings)
+    forget_ended(directory)
+    assert [path.name for path in directory.iterdir()] == [f"counter_{os.getpid()}.db"]
