@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from services.errors import NotFoundError, ObjectStoreError
 from services.object_store.base import CHUNK_BYTES, ObjectStore, attachment, checked_key, file_chunks
-from services.object_store.s3_client import BotoCoreError, ClientError, open_client, s3_errors, status_of
+from services.object_store.s3_client import BotoCoreError, ClientError, NoBucketError, open_client, s3_errors, status_of
 from services.settings import ObjectStoreSettings
 
 if TYPE_CHECKING:
@@ -73,16 +73,18 @@ class S3ObjectStore(ObjectStore):
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key."""
         try:
-            self.size(key)
-        except NotFoundError:
+            self._look_for(key)
+        except (NotFoundError, NoBucketError):  # before the first put there is no bucket
             return False
         return True
 
     def size(self, key: str) -> int:
         """Bytes of an object; NotFoundError when there is none."""
-        checked_key(key)
-        with s3_errors(f"look for {key}"):
-            return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+        try:
+            return self._look_for(key)
+        except NotFoundError:
+            self._confirm_bucket()
+            raise
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that start with the prefix, asked for a thousand at a time."""
@@ -91,7 +93,7 @@ class S3ObjectStore(ObjectStore):
             try:
                 with s3_errors(f"list {prefix}"):
                     page = next(pages, None)
-            except NotFoundError:  # nothing was ever written: the bucket is not there yet
+            except NoBucketError:  # nothing was ever written: the bucket is not there yet
                 return
             if page is None:
                 return
@@ -125,6 +127,19 @@ class S3ObjectStore(ObjectStore):
             "ResponseContentType": media_type,
         }
         return self._public.generate_presigned_url("get_object", Params=dict(wanted), ExpiresIn=PUBLIC_SECONDS)
+
+    def _look_for(self, key: str) -> int:
+        checked_key(key)
+        with s3_errors(f"look for {key}"):
+            return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+
+    def _confirm_bucket(self) -> None:
+        """NoBucketError when there is none: HEAD of an object does not say what of the two is missing."""
+        try:
+            with s3_errors(f"look for the bucket {self._bucket}"):
+                self._client.head_bucket(Bucket=self._bucket)
+        except NotFoundError as error:
+            raise NoBucketError(f"The bucket {self._bucket} is not there; see whether the store has its volume.") from error
 
     def _put_parts(self, key: str, parts: Iterable[bytes], media_type: str) -> int:
         with s3_errors(f"write {key}"):

@@ -24,7 +24,19 @@ except ModuleNotFoundError as cause:
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["BotoCoreError", "ClientError", "open_client", "s3_errors", "status_of"]
+__all__ = ["BotoCoreError", "ClientError", "NoBucketError", "open_client", "s3_errors", "status_of"]
+
+# An answer with 4xx will be the same next time, but for these: keys that are being replaced, a request that was cut or came too often.
+PASSING_STATUSES = (401, 403, 408, 409, 425, 429)
+PASSING_CODES = ("AuthorizationHeaderMalformed", "BadDigest", "ExpiredToken", "IncompleteBody", "InvalidToken", "RequestTimeout")
+# HEAD has no body to name what is missing: the status stands for it.
+NO_OBJECT = ("NoSuchKey", "NotFound", "404")
+
+
+class NoBucketError(ObjectStoreError):
+    """The bucket is not there: nothing was ever written, or the store has lost its volume."""
+
+    retryable = True
 
 
 def open_client(settings: ObjectStoreSettings, url: str) -> S3Client:
@@ -61,15 +73,18 @@ def open_client(settings: ObjectStoreSettings, url: str) -> S3Client:
 
 @contextmanager
 def s3_errors(doing: str) -> Iterator[None]:
-    """Turn boto3's errors into ours; what the server answered with 4xx will not succeed when asked again."""
+    """Turn boto3's errors into ours: only an object that a bucket lacks is missing, and only a request that is wrong in itself is
+    refused for good."""
     try:
         yield
     except ClientError as cause:
-        status = status_of(cause)
-        if status == 404:
+        status, code = status_of(cause), cause.response.get("Error", {}).get("Code", "")
+        if code == "NoSuchBucket":
+            raise NoBucketError(f"Could not {doing}: the bucket is not there; see whether the store has its volume.") from cause
+        if status == 404 and code in NO_OBJECT:
             raise NotFoundError(f"Could not {doing}: there is no such object in the store.") from cause
-        retryable = status >= 500 or status in (408, 429)
-        raise ObjectStoreError(f"The object store refused to {doing}: {cause}", retryable=retryable) from cause
+        is_final = 400 <= status < 500 and status not in (404, *PASSING_STATUSES) and code not in PASSING_CODES
+        raise ObjectStoreError(f"The object store refused to {doing}: {cause}", retryable=not is_final) from cause
     except BotoCoreError as cause:
         raise ObjectStoreError(f"The object store did not answer when asked to {doing}: {cause}", retryable=True) from cause
 

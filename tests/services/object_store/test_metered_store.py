@@ -52,6 +52,7 @@ def test_calls_bytes_and_seconds_are_counted(metered: MeteredObjectStore, tmp_pa
 
 
 def test_failures_are_counted_by_what_they_mean(metered: MeteredObjectStore, tmp_path: Path) -> None:
+    metered.put("there", [b"1"], "text/plain")
     missing, refused, down = calls("read", "missing"), calls("read", "refused"), calls("put", "unavailable")
     with pytest.raises(NotFoundError):
         metered.read("not/there")

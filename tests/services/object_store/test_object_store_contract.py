@@ -116,7 +116,6 @@ def test_missing_objects_are_not_found(store: ObjectStore) -> None:
 def test_a_new_store_is_empty(store: ObjectStore) -> None:
     assert not store.exists("a")
     assert list(store.list("")) == []
-    store.delete("a")
 
 
 def test_list_gives_the_keys_of_a_prefix(store: ObjectStore) -> None:

@@ -8,12 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from services.errors import ConfigurationError, ObjectStoreError
+from services.errors import ConfigurationError, NotFoundError, ObjectStoreError
 from services.object_store.s3 import S3ObjectStore
+from services.object_store.s3_client import ClientError, open_client, s3_errors
 from services.settings import ObjectStoreSettings
 
 
@@ -111,11 +113,57 @@ def test_a_store_that_is_down_is_a_retryable_error(s3_settings: ObjectStoreSetti
         assert caught.value.retryable
 
 
-def test_a_wrong_secret_is_refused_and_not_worth_a_retry(s3_settings: ObjectStoreSettings) -> None:
+def test_a_wrong_secret_is_refused_and_passes_when_it_is_the_new_one(s3_settings: ObjectStoreSettings) -> None:
+    """While keys are replaced nothing that was accepted may fail for good."""
+    S3ObjectStore(s3_settings).put("a", [b"1"], "text/plain")
     store = S3ObjectStore(s3_settings.model_copy(update={"secret_key": SecretStr("wrong")}))
-    with pytest.raises(ObjectStoreError, match="refused") as caught:
-        store.put("a", [b"1"], "text/plain")
-    assert not caught.value.retryable
+    for call in (lambda: store.put("a", [b"1"], "text/plain"), lambda: store.read("a")):
+        with pytest.raises(ObjectStoreError, match="refused") as caught:
+            call()
+        assert caught.value.retryable
+
+
+def test_a_bucket_that_is_gone_is_no_missing_object(s3_settings: ObjectStoreSettings) -> None:
+    """A store without its volume knows nothing: no letter is missing, none is known to be erased."""
+    settings = s3_settings.model_copy(update={"bucket": "without-volume"})
+    store = S3ObjectStore(settings)
+    store.put("a", [b"1"], "text/plain")
+    store.delete("a")
+    with pytest.raises(NotFoundError):
+        store.read("a")
+    with pytest.raises(NotFoundError):
+        store.size("a")
+    open_client(settings, settings.endpoint_url).delete_bucket(Bucket="without-volume")
+    for call in (
+        lambda: store.read("a"),
+        lambda: store.size("a"),
+        lambda: store.put("a", [b"1"], "text/plain"),
+        lambda: store.delete("a"),
+    ):
+        with pytest.raises(ObjectStoreError, match="bucket") as caught:
+            call()
+        assert caught.value.retryable
+    assert not store.exists("a")
+    assert list(store.list("")) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "is_retryable"),
+    [
+        (403, "InvalidAccessKeyId", True),
+        (403, "RequestTimeTooSkewed", True),
+        (400, "BadDigest", True),
+        (404, "NoSuchUpload", True),
+        (503, "SlowDown", True),
+        (400, "InvalidArgument", False),
+        (413, "EntityTooLarge", False),
+    ],
+)
+def test_only_a_wrong_request_is_refused_for_good(status: int, code: str, is_retryable: bool) -> None:
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    with pytest.raises(ObjectStoreError) as caught, s3_errors("write a"):
+        raise ClientError(answer, "PutObject")
+    assert caught.value.retryable is is_retryable
 
 
 def test_the_secret_is_in_no_representation(s3_settings: ObjectStoreSettings) -> None:
