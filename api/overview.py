@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -56,7 +57,7 @@ class Overview:
         ]
         published = next((build for build in builds if build["state"] == "published"), None)
         work = state.work.counts()
-        self._metrics.set_work(work, state.work.oldest())
+        self._metrics.set_work(work, state.work.oldest(), Counter(item.kind for item in state.work.struggling()))
         self._metrics.set_build(published["generation"] if published else 0, published["finished_at"] if published else None)
         return {
             "letters": self._letters(counts, published),

@@ -23,6 +23,7 @@ class Stock:
     requests: Rows
     loads: Rows
     work: Rows
+    struggling: Rows
     builds: Rows
     differences: list[str]
 
@@ -34,6 +35,7 @@ class Stock:
         yield "Requests on the map", self.requests
         yield "Newest loads", self.loads
         yield "Work", self.work
+        yield "Work that keeps failing", self.struggling
         yield "Newest build", self.builds
 
 
@@ -53,6 +55,10 @@ def take_stock(services: Services) -> Stock:
         requests=_ask(services, "requests") if has_gold else [],
         loads=_ask(services, "loads"),
         work=work,
+        struggling=[
+            {"kind": item.kind, "key": item.key, "attempts": item.attempts, "error": item.error}
+            for item in services.state.work.struggling()
+        ],
         builds=_ask(services, "builds"),
         differences=list(_differences(services)),
     )

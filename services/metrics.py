@@ -91,6 +91,9 @@ class Metrics:
         self.oldest_work = Gauge(
             "cartulary_work_oldest_timestamp_seconds", "When the oldest outstanding item was added", ["kind"], registry=self.registry
         )
+        self.struggling_work = Gauge(
+            "cartulary_work_struggling_items", "Work tried again after three failures or more", ["kind"], registry=self.registry
+        )
         self.calls = Counter(
             "cartulary_capability_calls",
             "Calls of a capability, by how they ended",
@@ -251,8 +254,12 @@ class Metrics:
         self.generation.set(generation)
         self.built.set(published_at.timestamp() if published_at else 0)
 
-    def set_work(self, counts: Mapping[str, Mapping[str, int]], oldest: Mapping[str, datetime]) -> None:
-        """Replace the numbers of work items per kind and state, and when the oldest outstanding one of each kind was added."""
+    def set_work(self, counts: Mapping[str, Mapping[str, int]], oldest: Mapping[str, datetime], struggling: Mapping[str, int]) -> None:
+        """Replace the numbers of work items per kind and state, when the oldest outstanding one of each kind was added, and how many
+        of each kind keep failing."""
+        self.struggling_work.clear()
+        for kind, count in struggling.items():
+            self.struggling_work.labels(allowed("kind", kind)).inc(count)
         self.oldest_work.clear()
         for kind, added_at in oldest.items():
             self.oldest_work.labels(allowed("kind", kind)).set(added_at.timestamp())

@@ -35,6 +35,7 @@ LOAD = "load"
 MODES = ("replace", "append", "upsert")
 # Longer than any load may take; whoever is alone at loading frees the claims of the dead before.
 LEASE_SECONDS = 6 * 3600
+TOO_LARGE, MAX_TOO_LARGE = "MEMORY_LIMIT_EXCEEDED", 5
 # Loads run one after the other, across processes by the lock of `run.LOADING`: each uses all cores, and takes what it finds started
 # for left by a killed process.
 _one_at_a_time = threading.Lock()
@@ -111,7 +112,9 @@ def load_outstanding(services: Services, now: datetime, progress: Progress = _si
         except PlatformError as error:
             logger.warning("%s was not loaded into %s: %s", item.key[:12], dataset, error)
             failed_at = now + timedelta(seconds=time.monotonic() - started)
-            services.state.work.fail(LOAD, item.key, str(error), error.retryable, failed_at, owner=owner)
+            # Memory may be short for now; a file that it never suffices for is not to be loaded and deleted for ever.
+            may_pass = error.retryable and not (TOO_LARGE in str(error) and item.attempts + 1 >= MAX_TOO_LARGE)
+            services.state.work.fail(LOAD, item.key, str(error), may_pass, failed_at, owner=owner)
             counts["failed"] += 1
             messages.append(f"{dataset}: {error}")
             continue

@@ -20,6 +20,8 @@ BACKOFF = timedelta(seconds=10)
 LONGEST_BACKOFF = timedelta(minutes=10)
 # Keys in one statement: far below SQLite's 32,766 parameters, with ten columns a row.
 BATCH = 1000
+# Failures after which an item goes behind what was asked for meanwhile, and after which people are told of it.
+PATIENCE, WORTH_TELLING = 5, 3
 DONE: Mapping[str, Any] = {"state": "done", "attempts": 0, "error": "", "owner": "", "lease_until": None}
 
 
@@ -155,7 +157,8 @@ class WorkQueue:
         """Note a failed attempt at an item that the owner still holds: if retryable, it is tried again after 10, 20, 40 … s, at last
         every ten minutes; if not, no more.
 
-        What was asked for meanwhile comes next: at once after a final failure or where it is the same, else when the item is done.
+        What was asked for meanwhile comes next: at once after a final failure or where it is the same, else when the item is done or
+        failed five times; then it waits behind.
         """
         with self._database.writing() as connection:
             found = _held(connection, kind, [key], owner)
@@ -163,7 +166,9 @@ class WorkQueue:
                 return
             item = found[0]
             attempts = item.attempts + 1
-            if item.is_wanted_again and (not retryable or is_repeated(connection, kind, key, item.payload)):
+            if item.is_wanted_again and (not retryable or attempts >= PATIENCE or is_repeated(connection, kind, key, item.payload)):
+                if retryable and item.payload not in waiting_rounds(connection, kind, [key]).get(key, []):
+                    add_round(connection, kind, key, item.payload, item.added_at)
                 start_next_round(connection, kind, key)
                 return
             connection.execute(
@@ -238,6 +243,13 @@ class WorkQueue:
             statement = statement.where(work.c.kind == kind)
         with self._database.reading() as connection:
             return [_item(row) for row in connection.execute(statement)]
+
+    def struggling(self) -> list[WorkItem]:
+        """Outstanding items that failed three times or more, with their last error: they are tried again, for ever."""
+        is_struggling = and_(work.c.state.in_(("pending", "claimed")), work.c.attempts >= WORTH_TELLING)
+        with self._database.reading() as connection:
+            rows = connection.execute(select(work).where(is_struggling).order_by(work.c.kind, work.c.added_at))
+            return [_item(row) for row in rows]
 
     def retry_failed(self, kind: str | None = None) -> int:
         """Make failed items pending with all their attempts again; returns how many."""

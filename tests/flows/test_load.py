@@ -546,6 +546,18 @@ def test_whoever_lost_the_lock_takes_no_living_load_for_dead(loader: Loader) -> 
     assert [row["state"] for row in loader.loads()] == ["started"]
 
 
+def test_a_file_that_memory_never_suffices_for_is_left_to_a_person(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise WarehouseError("ClickHouse refused an insert: 241 MEMORY_LIMIT_EXCEEDED", retryable=True)
+
+    monkeypatch.setattr(load_module, "_land", fail)
+    asked(loader, HEADER + GOOD, at=0)
+    for hour in range(5):
+        assert loader.state.work.counts() == {"load": {"pending": 1}}
+        load_outstanding(loader.services, START + timedelta(hours=hour))
+    assert loader.state.work.counts() == {"load": {"failed": 1}}
+
+
 def test_an_outage_of_the_warehouse_leaves_the_attempt_to_the_next(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise WarehouseError("gone", retryable=True)

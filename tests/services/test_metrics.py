@@ -63,7 +63,7 @@ def test_no_input_makes_a_new_series(text: str, number: int) -> None:
     metrics.observe_request(text, text, 200, 0.1)
     metrics.observe_receipt(text, text)
     metrics.observe_step(text, text, 0.1, {text: number})
-    metrics.set_work({text: {text: number}}, {text: datetime(2026, 3, 1, tzinfo=UTC)})
+    metrics.set_work({text: {text: number}}, {text: datetime(2026, 3, 1, tzinfo=UTC)}, {text: number})
     metrics.observe_bytes(text, number)
     with metrics.call(text, text):
         pass
@@ -104,12 +104,13 @@ def test_calls_are_counted_by_how_they_end(action: Callable[[], None], outcome: 
 
 def test_the_process_and_ages_are_told() -> None:
     metrics = Metrics()
-    metrics.set_work({"load": {"pending": 3}}, {"load": datetime(2026, 3, 1, tzinfo=UTC)})
+    metrics.set_work({"load": {"pending": 3}}, {"load": datetime(2026, 3, 1, tzinfo=UTC)}, {"load": 2})
     metrics.set_build(7, datetime(2026, 3, 2, tzinfo=UTC))
     value = metrics.registry.get_sample_value
     assert value("process_resident_memory_bytes") and value("process_open_fds") and value("process_cpu_seconds_total")
     assert value("cartulary_work_items", {"kind": "load", "state": "pending"}) == 3
     assert value("cartulary_work_oldest_timestamp_seconds", {"kind": "load"}) == datetime(2026, 3, 1, tzinfo=UTC).timestamp()
+    assert value("cartulary_work_struggling_items", {"kind": "load"}) == 2
     assert value("cartulary_gold_built_timestamp_seconds") == datetime(2026, 3, 2, tzinfo=UTC).timestamp()
-    metrics.set_work({}, {})
+    metrics.set_work({}, {}, {})
     assert value("cartulary_work_oldest_timestamp_seconds", {"kind": "load"}) is None, "nothing waits: nothing is old"

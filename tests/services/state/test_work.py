@@ -131,6 +131,32 @@ def test_a_failure_that_is_tried_again_keeps_its_turn(queue: WorkQueue, now: dat
     assert payloads(queue, now + timedelta(seconds=10)) == [{"n": 1}, {"n": 2}]
 
 
+def test_who_keeps_failing_lets_what_was_asked_for_meanwhile_pass(queue: WorkQueue, now: datetime) -> None:
+    for number in (1, 2):
+        queue.add("load", ["a"], payload={"a": {"n": number}}, now=now, again=True, in_turn=True)
+    tried = []
+    for hour in range(6):
+        moment = now + timedelta(hours=hour)
+        [item] = queue.claim("load", limit=1, owner="me", lease_seconds=60, now=moment)
+        tried.append(item.payload["n"])
+        queue.fail("load", "a", "MEMORY_LIMIT_EXCEEDED", True, moment, owner="me")
+    assert tried == [1, 1, 1, 1, 1, 2]
+    assert payloads(queue, now + timedelta(days=1)) == [{"n": 2}, {"n": 1}]
+
+
+def test_what_keeps_failing_is_told(queue: WorkQueue, now: datetime) -> None:
+    queue.add("extract", ["a", "b"], now=now)
+    for hour in range(3):
+        assert queue.struggling() == []
+        moment = now + timedelta(hours=hour)
+        assert "a" in claim(queue, moment)
+        queue.fail("extract", "a", f"broken {hour}", True, moment, owner="me")
+    assert [(item.key, item.attempts, item.error) for item in queue.struggling()] == [("a", 3, "broken 2")]
+    assert "a" in claim(queue, now + timedelta(days=1))
+    queue.done("extract", ["a"], owner="me")
+    assert queue.struggling() == []
+
+
 def test_a_lease_that_ends_makes_the_item_free(queue: WorkQueue, now: datetime) -> None:
     queue.add("extract", ["a"], now=now)
     assert claim(queue, now, owner="dead", lease_seconds=60) == ["a"]
