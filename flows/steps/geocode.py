@@ -138,9 +138,9 @@ def _rows(
         }
     asked = {"subject_ids": sorted({row["subject_id"] for row in rows.values()}), "generation": generation}
     known = services.warehouse.query(_sql("known_geocodes"), {**asked, "geocode_ids": list(rows)})
-    answered = {(row["subject_id"], row["extraction_id"], row["correction_id"]) for row in known if not row["is_provisional"]}
+    answered = {(row["subject_id"], row["extraction_id"], row["correction_id"]) for row in known if row["is_standing"]}
     known_ids = {row["geocode_id"] for row in known}
-    # What was answered for good is not taken back because Nominatim is away just now.
+    # What was answered for good is not taken back because Nominatim is away just now, a house of its own not by a new register either.
     return [
         row
         for identifier, row in rows.items()
