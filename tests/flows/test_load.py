@@ -15,7 +15,9 @@ import pytest
 from file_loader import START, Loader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.progress import Progress
 
+from flows.cli import _load_now
 from flows.steps import load as load_module
 from flows.steps.load import load_outstanding, load_upload
 from flows.steps.run import LOADING
@@ -556,6 +558,15 @@ def test_a_file_that_memory_never_suffices_for_is_left_to_a_person(loader: Loade
         assert loader.state.work.counts() == {"load": {"pending": 1}}
         load_outstanding(loader.services, START + timedelta(hours=hour))
     assert loader.state.work.counts() == {"load": {"failed": 1}}
+
+
+def test_a_load_of_the_command_line_strikes_no_older_wish_for_the_same_file(loader: Loader) -> None:
+    upload_id = asked(loader, HEADER + GOOD, at=0, mode="append")
+    with Progress(disable=True) as progress:
+        _load_now(loader.services, upload_id, "address_points", "replace", progress, progress.add_task(""))
+        assert loader.state.work.counts() == {"load": {"pending": 1}}
+        _load_now(loader.services, upload_id, "address_points", "append", progress, progress.add_task(""))
+    assert loader.state.work.counts() == {"load": {"done": 1}}
 
 
 def test_an_outage_of_the_warehouse_leaves_the_attempt_to_the_next(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
