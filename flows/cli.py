@@ -24,7 +24,6 @@ from flows.export import export_app
 from services.errors import ConfigurationError, IntakeError, PlatformError
 from services.logs import start_logging
 from services.settings import read_settings
-from services.state.locks import this_process
 
 if TYPE_CHECKING:
     from flows.steps.load import LoadResult
@@ -148,27 +147,14 @@ def _load_now(services: Services, upload_id: str, dataset: str, mode: str | None
     """Load what was just received, and settle its place in the queue either way; a server that loads just now is waited for, and
     what it loaded meanwhile is not loaded again."""
     from flows.steps.alone import alone
-    from flows.steps.load import LEASE_SECONDS, LOAD, load_upload
+    from flows.steps.load import load_at_once
     from flows.steps.run import LOADING
 
     def show(done: int, total: int) -> None:
         progress.update(task, completed=done, total=total or None)
 
-    queue, owner = services.state.work, this_process()
     with alone(services, LOADING, clock=utc_now, wait_seconds=LOAD_WAIT_SECONDS) as lease:
-        for item in queue.claim(LOAD, keys=[upload_id], limit=1, owner=owner, lease_seconds=LEASE_SECONDS, now=utc_now()):
-            if (item.payload.get("dataset"), item.payload.get("mode") or None) != (dataset, mode):
-                # An older wish for the same file stays before this one, whose turn finds it loaded.
-                queue.release(LOAD, [upload_id], owner=owner)
-        try:
-            result = load_upload(
-                services, upload_id=upload_id, dataset=dataset, mode=mode, now=utc_now(), progress=show, confirm=lease.confirm
-            )
-        except PlatformError as error:
-            queue.fail(LOAD, upload_id, str(error), error.retryable, utc_now(), owner=owner)
-            raise
-        queue.done(LOAD, [upload_id], owner=owner)
-    return result
+        return load_at_once(services, upload_id, dataset, mode, clock=utc_now, progress=show, confirm=lease.confirm)
 
 
 def _letter_files(paths: list[Path]) -> tuple[list[Path], int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flows.steps.load_rules import REJECTED_ROWS_KEPT, check, look_back, rows_before
-from flows.steps.record import StepResult
+from flows.steps.record import Clock, StepResult
 from services.contracts import DatasetContract
 from services.errors import ContractError, NotFoundError, PlatformError, StateError
 from services.state.locks import this_process
@@ -86,6 +86,24 @@ def load_upload(
     """
     with _one_at_a_time:
         return _load_alone(services, upload_id, dataset, mode, now, progress, confirm)
+
+
+def load_at_once(
+    services: Services, upload_id: str, dataset: str, mode: str | None, *, clock: Clock, progress: Progress, confirm: Callable[[], None]
+) -> LoadResult:
+    """Load what was just received, and settle its place in the queue either way; the errors of `load_upload`."""
+    queue, owner = services.state.work, this_process()
+    for item in queue.claim(LOAD, keys=[upload_id], limit=1, owner=owner, lease_seconds=LEASE_SECONDS, now=clock()):
+        if (item.payload.get("dataset"), item.payload.get("mode") or None) != (dataset, mode):
+            # An older wish for the same file stays before this one, whose turn finds it loaded.
+            queue.release(LOAD, [upload_id], owner=owner)
+    try:
+        result = load_upload(services, upload_id=upload_id, dataset=dataset, mode=mode, now=clock(), progress=progress, confirm=confirm)
+    except PlatformError as error:
+        queue.fail(LOAD, upload_id, str(error), error.retryable, clock(), owner=owner)
+        raise
+    queue.done(LOAD, [upload_id], owner=owner)
+    return result
 
 
 def load_outstanding(services: Services, now: datetime, progress: Progress = _silent, confirm: Callable[[], None] = _alone) -> StepResult:
