@@ -1,28 +1,26 @@
 {#-
-  The nearest facility of each kind for many points, without comparing all with all; `points` is a relation with `key`, longitude and
-  latitude, and with facility_kind where a point asks for one kind only. Columns: key, facility_kind, facility_id, distance_km.
+  The facilities that can be the nearest of their kind for a point in a cell, without comparing all with all; `points` is a relation
+  with longitude, latitude and h3_cell (resolution 9), and with facility_kind where a point asks for one kind only. Columns: cell (one that
+  holds a point), facility_kind, and facility_ids, longitudes, latitudes in the order of facility_id.
 
   Points and facilities are grouped into H3 cells, and each cell gets a circle around its centre that holds its members: for points
-  that of the corners of resolution 8, and of these circles for coarser cells; for facilities the smallest one around the
+  that of the corners of resolution 9, and of these circles for coarser cells; for facilities the smallest one around the
   facilities themselves. So children that stick out of their parent do not matter. By the
   triangle inequality the distance between a point and a facility differs from that of the two centres by at most the sum of
   both radii. Going down from resolution 0 to 8, a pair of cells is kept only while its smallest possible distance does not exceed the
-  largest possible distance of the best pair, so the true nearest facility is never dropped; what is left at the end are the
-  rings of a few cells around each point, whose facilities are measured one by one. Distances are kept to the millimetre; of several nearest the lowest facility_id
-  counts.
+  largest possible distance of the best pair, so the true nearest facility is never dropped; what is left are the facilities of
+  a few cells around each cell of points. In the last step these are measured from the centre of each cell of resolution 9: one that
+  is farther from it than the nearest one by more than twice its radius is nearest to no point in it.
 
   Both bounds are widened by a millionth and by a metre, far more than what rounding can do.
 -#}
-{% macro nearest_facilities(points, key, has_kind=false) %}
+{% macro nearest_candidates(points, has_kind=false) %}
 {%- set resolutions = [0, 2, 4, 6, 8] -%}
 with points as (
 
     select
-        {{ key }},
         {{ 'facility_kind,' if has_kind }}
-        assumeNotNull(longitude) as point_longitude,
-        assumeNotNull(latitude) as point_latitude,
-        assumeNotNull(geoToH3(latitude, longitude, 8)) as cell_8
+        h3_cell as cell_9
     from {{ points }}
     where longitude is not null and latitude is not null
 
@@ -40,17 +38,18 @@ facilities as (
     where longitude is not null and latitude is not null
 
 ),
+
 occupied as (
 
     select distinct
         {{ 'facility_kind,' if has_kind }}
-        cell_8 as cell
+        cell_9 as cell
     from points
 
 ),
 
--- From the corners and not from the points: those are asked where they lie, and nothing else, as often as there are resolutions.
-point_cells_8 as (
+-- From the corners and not from the points: of those only the cell is read, as often as there are resolutions.
+point_cells_9 as (
 
     select
         {{ 'facility_kind,' if has_kind }}
@@ -61,7 +60,6 @@ point_cells_8 as (
 
 ),
 {% for resolution in resolutions %}
-{%- if resolution != 8 %}
 point_cells_{{ resolution }} as (
 
     select
@@ -72,11 +70,11 @@ point_cells_{{ resolution }} as (
             {{ great_circle_km('h3ToGeo(h3ToParent(finer.cell, ' ~ resolution ~ ')).2', 'h3ToGeo(h3ToParent(finer.cell, ' ~ resolution ~ ')).1', 'finer.centre.2', 'finer.centre.1') }}
             + finer.radius_km
         ) as radius_km
-    from point_cells_8 as finer
+    from point_cells_9 as finer
     group by {{ 'facility_kind, ' if has_kind }}cell
 
 ),
-{% endif %}
+
 compared_{{ resolution }} as (
 
     select
@@ -123,19 +121,81 @@ kept_{{ resolution }} as (
 
 ),
 {% endfor %}
-candidates as (
+around as (
 
-    -- The facilities to measure, once per cell and not per point, in the order in which the lowest facility_id comes first.
+    -- The facilities around each cell of resolution 8, in the order in which the lowest facility_id comes first.
     select
         kept.cell as cell,
         kept.facility_kind as facility_kind,
-        arraySort(groupArray((facilities.facility_id, facilities.facility_longitude, facilities.facility_latitude))) as found,
-        found.1 as facility_ids,
-        found.2 as longitudes,
-        found.3 as latitudes
+        arraySort(groupArray((facilities.facility_id, facilities.facility_longitude, facilities.facility_latitude))) as found
     from kept_8 as kept
     inner join facilities on kept.facility_cell = facilities.cell_8 and kept.facility_kind = facilities.facility_kind
     group by cell, facility_kind
+
+),
+
+compared_9 as (
+
+    select
+        point_cells.cell as cell,
+        around.facility_kind as facility_kind,
+        around.found as found,
+        arrayMap(
+            place -> {{ great_circle_km('point_cells.centre.2', 'point_cells.centre.1', 'place.2', 'place.3') }},
+            around.found
+        ) as distances_km,
+        arrayMin(distances_km) * 1.000002 + 2 * (point_cells.radius_km + 0.001) as reach_km
+    from point_cells_9 as point_cells
+    inner join around
+        on h3ToParent(point_cells.cell, 8) = around.cell{{ ' and point_cells.facility_kind = around.facility_kind' if has_kind }}
+
+),
+
+final as (
+
+    -- Two or three in most cells.
+    select
+        cell,
+        facility_kind,
+        arrayFilter((place, distance_km) -> distance_km <= reach_km, found, distances_km) as kept,
+        kept.1 as facility_ids,
+        kept.2 as longitudes,
+        kept.3 as latitudes
+    from compared_9
+
+)
+
+select
+    cell,
+    facility_kind,
+    facility_ids,
+    longitudes,
+    latitudes
+from final
+{% endmacro %}
+
+{#-
+  The nearest facility of each kind for many points: those of `candidates` (a relation or a subquery, from nearest_candidates of the
+  same points) are measured one by one. Columns: key, facility_kind, facility_id, distance_km. Distances are kept to the millimetre; of
+  several nearest the lowest facility_id counts.
+-#}
+{% macro nearest_facilities(points, key, candidates, has_kind=false) %}
+with points as (
+
+    select
+        {{ key }},
+        {{ 'facility_kind,' if has_kind }}
+        assumeNotNull(longitude) as point_longitude,
+        assumeNotNull(latitude) as point_latitude,
+        h3_cell as cell_9
+    from {{ points }}
+    where longitude is not null and latitude is not null
+
+),
+
+candidates as (
+
+    select * from {{ candidates }}
 
 ),
 
@@ -152,7 +212,7 @@ measured as (
         ) as distances_km,
         arrayMin(distances_km) as distance_km
     from points
-    inner join candidates on points.cell_8 = candidates.cell{{ ' and points.facility_kind = candidates.facility_kind' if has_kind }}
+    inner join candidates on points.cell_9 = candidates.cell{{ ' and points.facility_kind = candidates.facility_kind' if has_kind }}
 
 )
 
