@@ -153,7 +153,7 @@ compared_9 as (
 
 final as (
 
-    -- Two or three in most cells.
+    -- About three on average.
     select
         cell,
         facility_kind,
