@@ -19,6 +19,7 @@ from rich.progress import Progress
 
 from flows.cli import _load_now
 from flows.steps import load as load_module
+from flows.steps import load_rules
 from flows.steps.load import load_outstanding, load_upload
 from flows.steps.run import LOADING
 from services.contracts import load_contracts
@@ -242,7 +243,8 @@ def test_refused_files_leave_nothing_visible_and_say_why(loader: Loader, name: s
 
 
 def test_a_refused_file_keeps_the_first_rejected_rows(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load_module, "REJECTED_ROWS_KEPT", 3)
+    for module in (load_module, load_rules):
+        monkeypatch.setattr(module, "REJECTED_ROWS_KEPT", 3)
     with pytest.raises(ContractError, match="The first 3 are kept"):
         loader.load(HEADER + "\n".join(f"B{i},Weg,1,1,X,here,there" for i in range(9)))
     assert [row for row, *_ in loader.rejected(loader.loads()[-1]["load_id"])] == [1, 2, 3]
