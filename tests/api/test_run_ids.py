@@ -77,5 +77,7 @@ def test_an_error_of_a_store_is_logged_under_the_same_id(
 def test_the_log_tells_no_token(client: TestClient, records: pytest.LogCaptureFixture) -> None:
     client.get("/portal/login?token=a-secret-token")
     client.get("/v1/a%0Ab?token=a-secret-token")
-    assert "a-secret-token" not in records.text
-    assert "/v1/a%0Ab 404" in records.text
+    # The test's own client tells what it asks, unless another test has silenced it before.
+    told = "\n".join(record.getMessage() for record in records.records if not record.name.startswith("httpx"))
+    assert "a-secret-token" not in told
+    assert "/v1/a%0Ab 404" in told
