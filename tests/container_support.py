@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,17 @@ RUSTFS = os.environ.get("RUSTFS_IMAGE", "rustfs/rustfs:1.0.1")
 def images_wanted() -> bool:
     """Whether the contract tests shall run against containers instead of what Debian and PyPI bring."""
     return bool(os.environ.get(WANTED))
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server listens there, whatever it says."""
+    try:
+        urllib.request.urlopen(url, timeout=1)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 @dataclass

@@ -9,8 +9,6 @@ import re
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from threading import Thread
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from container_support import answers
 from PIL import Image, ImageDraw, ImageFont
 from postgres_support import PostgresServer, free_port, running_postgres
 from pydantic import SecretStr
@@ -93,16 +92,6 @@ class WebServer:
             self.server.shutdown()
             self.server.server_close()
             self.server = None
-
-
-def answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=1)
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def draw_letter(number: int) -> bytes:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from container_support import RUSTFS, images_wanted, running_image
+from container_support import RUSTFS, answers, images_wanted, running_image
+from postgres_support import free_port
 from pydantic import SecretStr
 
 from services.object_store.base import ObjectStore
@@ -23,22 +21,6 @@ from services.settings import ObjectStoreSettings
 ACCESS_KEY = "test-access"
 SECRET_KEY = "test-secret-of-this-session"
 RCLONE = Path(sys.executable).with_name("rclone")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=1)
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 @contextmanager
