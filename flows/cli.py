@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from typer.core import TyperGroup
 
 from flows.clock import utc_now
+from flows.console import JsonFlag, err, opened_services, out, print_json, print_table
 from flows.export import export_app
+from flows.keys import keys_app
 from services.errors import ConfigurationError, IntakeError, PlatformError
 from services.logs import start_logging
 from services.settings import read_settings
@@ -28,9 +24,6 @@ from services.settings import read_settings
 if TYPE_CHECKING:
     from flows.steps.load import LoadResult
     from services.wiring import Services
-
-out = Console()
-err = Console(stderr=True)
 
 DOOR = "cli"
 CHUNK = 1 << 20
@@ -62,14 +55,11 @@ app = typer.Typer(
     help="Letters, files and requests become a coverage map, on your own machine.",
 )
 letters_app = typer.Typer(no_args_is_help=True, help="Take letters in.")
-keys_app = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 dataset_app = typer.Typer(no_args_is_help=True, help="Datasets: scaffold a new one.")
 app.add_typer(letters_app, name="letters")
 app.add_typer(keys_app, name="keys")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(export_app, name="export")
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.callback()
@@ -84,39 +74,6 @@ def main(
         signal.signal(stop, signal.default_int_handler)
     ctx.obj = read_settings(data_dir=data_dir) if data_dir else read_settings()
     start_logging(ctx.obj.log, err, verbose=verbose)
-
-
-@contextmanager
-def _services(ctx: typer.Context) -> Iterator[Services]:
-    from services.wiring import open_services
-
-    with open_services(ctx.obj) as services:
-        yield services
-
-
-def _print_json(result: Any) -> None:
-    def plain(value: Any) -> Any:
-        if is_dataclass(value) and not isinstance(value, type):
-            return asdict(value)
-        if isinstance(value, datetime):
-            return value.isoformat()
-        if hasattr(value, "model_dump"):
-            return value.model_dump(mode="json")
-        return str(value)
-
-    sys.stdout.write(json.dumps(result, default=plain, ensure_ascii=False, indent=2) + "\n")
-
-
-def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        out.print(f"{title}: none")
-        return
-    table = Table(title=title, title_justify="left")
-    for column in rows[0]:
-        table.add_column(column.replace("_", " "))
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    out.print(table)
 
 
 def _progress() -> Progress:
@@ -185,7 +142,7 @@ def demo(
 
     summary = run_demo(ctx.obj, serve=serve, seed=seed, console=err if as_json else out, open_browser=open_browser)
     if as_json:
-        _print_json(summary)
+        print_json(summary)
 
 
 @app.command()
@@ -201,7 +158,7 @@ def town(
         task = progress.add_task("reading the extract", total=None)
         report = write_town(file, out_dir, lambda text: progress.update(task, description=text))
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     out.print(report.as_text(), highlight=False)
     out.print(f"\nNext: cartulary load areas {out_dir}/areas.csv")
@@ -217,7 +174,7 @@ def load(
 ) -> None:
     """Load data files (CSV or GeoJSON; delimiter, encoding and header are found out) into a dataset."""
     results = []
-    with _services(ctx) as services, _progress() as progress:
+    with opened_services(ctx) as services, _progress() as progress:
         for path in files:
             task = progress.add_task(f"{path.name}: storing", total=path.stat().st_size)
             receipt = services.intake.receive_dataset(_counted(path, progress, task), path.name, dataset, mode, DOOR, utc_now())
@@ -226,7 +183,7 @@ def load(
             progress.update(task, description=f"{path.name}: loading", completed=0)
             results.append(_load_now(services, receipt.upload_id, dataset, mode, progress, task))
     if as_json:
-        _print_json(results)
+        print_json(results)
         return
     for path, result in zip(files, results, strict=True):
         out.print(
@@ -247,7 +204,7 @@ def preview(
     from flows.preview import preview_file
 
     found = preview_file(file, dataset)
-    _print_json(found) if as_json else out.print(found.as_text(), highlight=False)
+    print_json(found) if as_json else out.print(found.as_text(), highlight=False)
 
 
 @letters_app.command("add")
@@ -259,13 +216,13 @@ def letters_add(
     """Take letters in; the same bytes are the same letter. A refused file is told with its reason and leaves a trace."""
     files, left = _letter_files(paths)
     receipts = []
-    with _services(ctx) as services, _progress() as progress:
+    with opened_services(ctx) as services, _progress() as progress:
         task = progress.add_task("taking letters in", total=len(files))
         for path in files:
             receipts.append(services.intake.receive_letter(_chunks(path), path.name, DOOR, utc_now()))
             progress.advance(task)
     if as_json:
-        _print_json(receipts)
+        print_json(receipts)
         return
     new = sum(receipt.is_new and receipt.state == "stored" for receipt in receipts)
     refused = [receipt for receipt in receipts if receipt.state == "refused"]
@@ -282,7 +239,7 @@ def run(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """Extract, geocode, transform, publish: whatever is outstanding."""
     from flows.steps.run import run_outstanding
 
-    with _services(ctx) as services, _progress() as progress:
+    with opened_services(ctx) as services, _progress() as progress:
         waiting = services.state.work.outstanding("extract")
         task = progress.add_task("reading letters", total=waiting or None)
 
@@ -294,14 +251,14 @@ def run(ctx: typer.Context, as_json: JsonFlag = False) -> None:
 
         result = run_outstanding(services, clock=utc_now, progress=show)
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     rows = [
         {"step": step, **{"counts": ", ".join(f"{name} {count}" for name, count in counts.items() if count)}}
         for step, counts in result.counts.items()
         if any(counts.values())
     ]
-    _print_table("Done", rows)
+    print_table("Done", rows)
 
 
 @app.command()
@@ -309,13 +266,13 @@ def status(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """Counts per layer and per state, and whether they add up."""
     from flows.status import take_stock
 
-    with _services(ctx) as services:
+    with opened_services(ctx) as services:
         stock = take_stock(services)
     if as_json:
-        _print_json(stock)
+        print_json(stock)
     else:
         for title, rows in stock.tables():
-            _print_table(title, rows)
+            print_table(title, rows)
         for sentence in stock.differences:
             out.print(f"[bold red]does not add up:[/] {sentence}", highlight=False)
     if stock.differences:
@@ -331,7 +288,7 @@ def sql(
     ] = "PrettyCompactNoEscapes",
 ) -> None:
     """Ask the warehouse; read only."""
-    with _services(ctx) as services:
+    with opened_services(ctx) as services:
         sys.stdout.buffer.write(services.warehouse.query_format(query, settings={"readonly": 1}, fmt=fmt))
 
 
@@ -345,7 +302,7 @@ def serve(
     """Answer on localhost: the API, the portal, and the work behind them."""
     from flows.serve import serving
 
-    with _services(ctx) as services, serving(services, host=host, port=port) as server:
+    with opened_services(ctx) as services, serving(services, host=host, port=port) as server:
         url = server.portal_url()
         out.print(f"API     {server.url}/docs\nPortal  {url}\n(the link works once; Ctrl-C stops)", highlight=False, soft_wrap=True)
         if open_browser:
@@ -367,7 +324,7 @@ def warehouse(
     from flows.warehouse_door import answering
 
     port = ctx.obj.warehouse.port if port is None else port
-    with _services(ctx) as services, answering(services.warehouse, host=host, port=port) as door:
+    with opened_services(ctx) as services, answering(services.warehouse, host=host, port=port) as door:
         if door is None:
             where = f"{services.warehouse.settings.host}:{services.warehouse.settings.port}"
             raise ConfigurationError(f"ClickHouse answers already, at {where}: there is nothing to serve here.")
@@ -397,12 +354,12 @@ def evaluate(
     """Score the letters of a folder that has a truth.csv: right means located within 50 m of the truth."""
     from flows.evaluate import evaluate as score
 
-    with _services(ctx) as services:
+    with opened_services(ctx) as services:
         result = score(services, folder)
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
-    _print_table(str(folder), [{"of": "all", **{name: count for name, count in result.items() if isinstance(count, int)}}])
+    print_table(str(folder), [{"of": "all", **{name: count for name, count in result.items() if isinstance(count, int)}}])
 
 
 @app.command()
@@ -414,10 +371,10 @@ def reprocess(
     """Rebuild what bronze lacks from the object store, try again what failed, and do what is outstanding."""
     from flows.steps.reprocess import reprocess as rebuild
 
-    with _services(ctx) as services:
+    with opened_services(ctx) as services:
         result = rebuild(services, read_again=read_again, clock=utc_now)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         out.print(", ".join(f"{name} {count}" for name, count in result.counts.items()))
         if result.message:
@@ -433,7 +390,7 @@ def doctor(ctx: typer.Context, as_json: JsonFlag = False) -> None:
 
     findings = examine(ctx.obj)
     if as_json:
-        _print_json(findings)
+        print_json(findings)
     else:
         for finding in findings:
             mark = "[green]well[/]" if finding.is_ok else "[bold red]WRONG[/]"
@@ -455,39 +412,8 @@ def dataset_new(
 
     written = scaffold_dataset(name, file)
     if as_json:
-        _print_json({"dataset": name, "files": written})
+        print_json({"dataset": name, "files": written})
         return
     for path in written:
         out.print(f"wrote {path}")
     out.print(f"Next: look at the contract, then cartulary load {name} {file}")
-
-
-@keys_app.command("create")
-def keys_create(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Who or what uses it.")],
-    scope: Annotated[list[str], typer.Option(help="intake, read, review, exact, admin; may be repeated.")] = ["read"],  # noqa: B006
-    as_json: JsonFlag = False,
-) -> None:
-    """Create an API key; it is shown once."""
-    with _services(ctx) as services:
-        created = services.keys.create(name, scope, utc_now())
-    _print_json(created) if as_json else out.print(f"{created.secret}\n(shown once; send it as X-API-Key)", highlight=False)
-
-
-@keys_app.command("list")
-def keys_list(ctx: typer.Context, as_json: JsonFlag = False) -> None:
-    """All keys, without their secrets."""
-    with _services(ctx) as services:
-        keys = [asdict(key) for key in services.keys.list()]
-    _print_json(keys) if as_json else _print_table("API keys", keys)
-
-
-@keys_app.command("revoke")
-def keys_revoke(
-    ctx: typer.Context, key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")], as_json: JsonFlag = False
-) -> None:
-    """Revoke a key at once."""
-    with _services(ctx) as services:
-        services.keys.revoke(key_id, utc_now())
-    _print_json({"revoked": key_id}) if as_json else out.print(f"revoked {key_id}")
