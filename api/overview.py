@@ -59,6 +59,8 @@ class Overview:
         work = state.work.counts()
         self._metrics.set_work(work, state.work.oldest(), Counter(item.kind for item in state.work.struggling()))
         self._metrics.set_build(published["generation"] if published else 0, published["finished_at"] if published else None)
+        failed = next((number for number, build in enumerate(builds) if build["state"] == "published"), len(builds))
+        self._metrics.set_debt(failed, warehouse.query(load("live/unseen"))[0]["since"])
         return {
             "letters": self._letters(counts, published),
             "submissions": counts["submissions"],

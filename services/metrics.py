@@ -26,7 +26,7 @@ OTHER = "other"
 
 # Labels with a closed set of values; anything else is counted as `other`, so that no input can make new series.
 ALLOWED: Mapping[str, frozenset[str]] = {
-    "method": frozenset({"GET", "HEAD", "POST", "OPTIONS"}),
+    "method": frozenset({"GET", "HEAD", "POST", "PUT", "OPTIONS"}),
     "step": frozenset({"load", "extract", "geocode", "transform", "publish", "register", "requeue", "reprocess", "clean_up"}),
     "state": frozenset({"done", "failed", "pending", "claimed", "stored", "refused"}),
     "kind": frozenset({"letter", "dataset", "submission", "correction", "register", "load", "extract", "geocode", "retake"}),
@@ -170,6 +170,10 @@ class Metrics:
         )
         self.generation = Gauge("cartulary_gold_generation", "Newest published build of gold", registry=self.registry)
         self.built = Gauge("cartulary_gold_built_timestamp_seconds", "When that build was published", registry=self.registry)
+        self.failed_builds = Gauge("cartulary_gold_failed_builds", "Builds that failed since that one", registry=self.registry)
+        self.unseen = Gauge(
+            "cartulary_gold_unseen_timestamp_seconds", "Since when something waits to be built into gold; 0: nothing", registry=self.registry
+        )
         self.listeners = Gauge("cartulary_event_listeners", "Open connections of /v1/events", registry=self.registry)
 
     def know_operations(self, names: Iterable[str]) -> None:
@@ -253,6 +257,11 @@ class Metrics:
         """The newest published build of gold; generation 0 and None when there is none."""
         self.generation.set(generation)
         self.built.set(published_at.timestamp() if published_at else 0)
+
+    def set_debt(self, failed_builds: int, unseen_since: datetime | None) -> None:
+        """What gold lacks: builds that failed since the published one, and when the oldest change came that it has not seen."""
+        self.failed_builds.set(failed_builds)
+        self.unseen.set(unseen_since.timestamp() if unseen_since else 0)
 
     def set_work(self, counts: Mapping[str, Mapping[str, int]], oldest: Mapping[str, datetime], struggling: Mapping[str, int]) -> None:
         """Replace the numbers of work items per kind and state, when the oldest outstanding one of each kind was added, and how many

@@ -112,5 +112,10 @@ def test_the_process_and_ages_are_told() -> None:
     assert value("cartulary_work_oldest_timestamp_seconds", {"kind": "load"}) == datetime(2026, 3, 1, tzinfo=UTC).timestamp()
     assert value("cartulary_work_struggling_items", {"kind": "load"}) == 2
     assert value("cartulary_gold_built_timestamp_seconds") == datetime(2026, 3, 2, tzinfo=UTC).timestamp()
+    metrics.set_debt(2, datetime(2026, 3, 3, tzinfo=UTC))
+    assert value("cartulary_gold_failed_builds") == 2
+    assert value("cartulary_gold_unseen_timestamp_seconds") == datetime(2026, 3, 3, tzinfo=UTC).timestamp()
+    metrics.set_debt(0, None)
+    assert value("cartulary_gold_unseen_timestamp_seconds") == 0
     metrics.set_work({}, {}, {})
     assert value("cartulary_work_oldest_timestamp_seconds", {"kind": "load"}) is None, "nothing waits: nothing is old"
