@@ -172,7 +172,9 @@ class Metrics:
         self.built = Gauge("cartulary_gold_built_timestamp_seconds", "When that build was published", registry=self.registry)
         self.failed_builds = Gauge("cartulary_gold_failed_builds", "Builds that failed since that one", registry=self.registry)
         self.unseen = Gauge(
-            "cartulary_gold_unseen_timestamp_seconds", "Since when something waits to be built into gold; 0: nothing", registry=self.registry
+            "cartulary_gold_unseen_timestamp_seconds",
+            "Since when something waits to be built into gold; 0: nothing",
+            registry=self.registry,
         )
         self.listeners = Gauge("cartulary_event_listeners", "Open connections of /v1/events", registry=self.registry)
 
