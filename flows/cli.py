@@ -17,6 +17,7 @@ from flows.clock import utc_now
 from flows.console import JsonFlag, err, opened_services, out, print_json, print_table
 from flows.export import export_app
 from flows.keys import keys_app
+from flows.upkeep import docs, migrate, publish
 from services.errors import ConfigurationError, IntakeError, PlatformError
 from services.logs import start_logging
 from services.settings import read_settings
@@ -60,6 +61,8 @@ app.add_typer(letters_app, name="letters")
 app.add_typer(keys_app, name="keys")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(export_app, name="export")
+for upkeep in (migrate, publish, docs):
+    app.command()(upkeep)
 
 
 @app.callback()

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 from flows.batch import run_batch, run_lock
 from flows.clock import Clock, utc_now
 from flows.steps.clean import clean_up
+from flows.steps.document import document
 from flows.steps.run import Progress, RunResult, run_step
 from services.orchestrator.prefect_api import UNDER_WAY, PrefectApi
 from services.state.locks import Locks
@@ -28,13 +29,15 @@ CONFIRM_SECONDS = 10.0
 
 @flow(name="maintenance")
 def maintain() -> State[Any]:
-    """Sweep dead runs away, forget what has expired, drop what dead loads left behind, and vacuum the state database."""
+    """Sweep dead runs away, forget what has expired, drop what dead loads left behind, vacuum the state database, document the models."""
     return run_batch("maintenance", _maintain)
 
 
 def _maintain(services: Services, progress: Progress) -> RunResult:
     sweep_dead_runs(PrefectApi(services.settings.orchestrator), services.state.locks, clock=utc_now)
-    return run_step(services, "clean_up", lambda: clean_up(services, clock=utc_now), clock=utc_now)
+    cleaned = run_step(services, "clean_up", lambda: clean_up(services, clock=utc_now), clock=utc_now)
+    documented = run_step(services, "document", lambda: document(services), clock=utc_now)
+    return RunResult(documented.run_id, {**cleaned.counts, **documented.counts})
 
 
 def sweep_dead_runs(api: PrefectApi, locks: Locks, *, clock: Clock, confirm_seconds: float = CONFIRM_SECONDS) -> list[str]:

@@ -27,13 +27,13 @@ OTHER = "other"
 # Labels with a closed set of values; anything else is counted as `other`, so that no input can make new series.
 ALLOWED: Mapping[str, frozenset[str]] = {
     "method": frozenset({"GET", "HEAD", "POST", "PUT", "OPTIONS"}),
-    "step": frozenset({"load", "extract", "geocode", "transform", "publish", "register", "requeue", "reprocess", "clean_up"}),
+    "step": frozenset({"load", "extract", "geocode", "transform", "publish", "register", "requeue", "reprocess", "clean_up", "document"}),
     "state": frozenset({"done", "failed", "pending", "claimed", "stored", "refused"}),
     "kind": frozenset({"letter", "dataset", "submission", "correction", "register", "load", "extract", "geocode", "retake"}),
     "count": frozenset(
         {"received", "landed", "rejected", "read", "unreadable", "failed", "placed", "models", "tests", "published", "registered"}
         | {"house", "street", "postcode", "city", "none", "requeued", "retried", "read_again"}
-        | {"inserted", "updated", "deleted", "repaired", "left_out"}
+        | {"inserted", "updated", "deleted", "repaired", "left_out", "written"}
     ),
     "capability": frozenset({"warehouse", "objects", "state", "mirror", "orchestrator", "geoserver"}),
     "call": frozenset({"query", "statement", "insert", "read", "write", "open", "put", "look", "list", "delete"}),

@@ -14,14 +14,16 @@ from typing import Any
 
 from jinja2 import nativetypes
 
-from services.errors import ConfigurationError, PlatformError
+from services.errors import ConfigurationError, PlatformError, PublishError
 from services.settings import DBT_PROJECT_DIR
 from services.warehouse.client import Warehouse
 from services.warehouse.dbt_chdb import use_chdb, use_server
 
 FAILED = ("error", "fail", "runtime error")
 # Compiled models and the parsed project stay below data_dir; nothing is written into the project, nothing asks the network.
-SILENT = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-print", "--no-write-json", "--no-version-check")
+SILENT = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-print", "--no-version-check")
+NO_FILES = "--no-write-json"
+DOCUMENTATION = "static_index.html"
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class DbtRunner:
     def project(self, digest: str) -> Project:
         """The parsed project; parsed again only when its files changed."""
         if DbtRunner._project is None or DbtRunner._project.digest != digest:
-            result = self._invoke(["parse", *self._options()], None)
+            result = self._invoke(["parse", *self._options(), NO_FILES], None)
             if not result.success:
                 raise ConfigurationError(f"The dbt project in {self.project_dir} cannot be read: {result.exception or result.result}")
             DbtRunner._project = Project(result.result, digest)
@@ -101,7 +103,7 @@ class DbtRunner:
 
         Before each statement `check` is asked: the PlatformError that it raises ends the build, and is raised.
         """
-        arguments = ["build", *self._options(), "--exclude-resource-type", "unit_test"]
+        arguments = ["build", *self._options(), NO_FILES, "--exclude-resource-type", "unit_test"]
         if select:
             arguments += ["--select", *select]
         if full_refresh:
@@ -110,7 +112,14 @@ class DbtRunner:
 
     def check_formulas(self, project: Project) -> BuildOutcome:
         """Run the models' unit tests, which need the tables but none of their rows."""
-        return _outcome(self._invoke(["test", *self._options(), "--select", "test_type:unit"], project.manifest))
+        return _outcome(self._invoke(["test", *self._options(), NO_FILES, "--select", "test_type:unit"], project.manifest))
+
+    def document(self) -> Path:
+        """Describe all models, tests and columns, and what the warehouse has of them, in one HTML file that needs no other; its path."""
+        result = self._invoke(["docs", "generate", "--static", *self._options()], None)
+        if not result.success:
+            raise PublishError(f"dbt could not write its documentation: {result.exception or 'it gave no reason'}")
+        return self._work_dir / DOCUMENTATION
 
     def _options(self) -> list[str]:
         directories = ["--project-dir", str(self.project_dir), "--profiles-dir", str(self.project_dir)]

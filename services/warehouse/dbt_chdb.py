@@ -39,13 +39,17 @@ def use_chdb(directory: Path, memory_bytes: int) -> None:
 
 
 def use_server(settings: WarehouseSettings) -> None:
-    """Hand the server's address to dbt's profile, which reads nothing but its environment; the adapter stays as it is."""
+    """Hand the server's address to dbt's profile, which reads nothing but its environment; the adapter stays as it is.
+
+    Where a user of its own is set for builds, it is dbt's: that one cannot write bronze, nor what readers see of gold.
+    """
+    user, password = (settings.dbt_username, settings.dbt_password) if settings.dbt_username else (settings.username, settings.password)
     os.environ.update(
         {
             "DBT_CARTULARY_HOST": settings.host,
             "DBT_CARTULARY_PORT": str(settings.port),
-            "DBT_CARTULARY_USER": settings.username,
-            "DBT_ENV_SECRET_CARTULARY_PASSWORD": settings.password.get_secret_value(),
+            "DBT_CARTULARY_USER": user,
+            "DBT_ENV_SECRET_CARTULARY_PASSWORD": password.get_secret_value(),
             "DBT_CARTULARY_SECURE": str(settings.secure),
         }
     )
