@@ -4,6 +4,8 @@ import { useEffect, useMemo, useRef, useState } from "react";
 
 import DropTarget from "@uppy/drop-target";
 
+import { command } from "./api/client";
+import { loadPerson, type Person } from "./api/person";
 import { startFeed } from "./live/feed";
 import { waitingFor } from "./live/reducer";
 import { useLive } from "./live/store";
@@ -25,9 +27,11 @@ export function App() {
   const [files, setFiles] = useState<File[]>([]);
   const [isOver, setOver] = useState(false);
   const uploader = useMemo(() => createUploader((file) => setFiles((old) => [...old, file])), []);
+  const [person, setPerson] = useState<Person | null>(null);
   const pending = useMemo(() => ({ files, drop: (file: File) => setFiles((old) => old.filter((other) => other !== file)) }), [files]);
 
   useEffect(() => startFeed(), []);
+  useEffect(() => void loadPerson().then(setPerson), []);
   // Files may be dropped anywhere on the page, in any view.
   useEffect(() => {
     uploader.use(DropTarget, { target: document.body, onDragOver: () => setOver(true), onDragLeave: () => setOver(false), onDrop: () => setOver(false) });
@@ -57,8 +61,8 @@ export function App() {
       >
         {t.skip}
       </a>
-      <Header view={route.view} />
-      <Banner />
+      <Header view={route.view} person={person} />
+      <Banner person={person} />
       <main id="main" ref={main} tabIndex={-1}>
         <Home uploader={uploader} pending={pending} focus={route.view === "map" ? route.id : null} isShown={route.view === "map"} />
         {route.view === "review" && <Review id={route.id} />}
@@ -82,7 +86,7 @@ export function App() {
   );
 }
 
-function Header({ view }: { view: View | null }) {
+function Header({ view, person }: { view: View | null; person: Person | null }) {
   const waiting = useLive(waitingFor);
   const connection = useLive((state) => state.connection);
   const label = { live: t.connection.live, connecting: t.connection.connecting, down: t.connection.down, ended: t.connection.down }[connection];
@@ -103,16 +107,42 @@ function Header({ view }: { view: View | null }) {
         <i aria-hidden="true" />
         {label}
       </span>
+      {person && <PersonMark person={person} isIn={connection !== "ended"} />}
     </header>
   );
 }
 
-function Banner() {
+/** Who is here, where a name is known, and the way out, where there is one. */
+function PersonMark({ person, isIn }: { person: Person; isIn: boolean }) {
+  const [isRefused, setRefused] = useState(false);
+  return (
+    <span className="person">
+      {person.name && (
+        <span className="person-name" title={t.person.at(person.name)}>
+          {person.name}
+        </span>
+      )}
+      {person.can_log_out && isIn && (
+        <button
+          type="button"
+          className="quiet"
+          // Loaded anew, nothing of what was seen stays in the page.
+          onClick={() => void command("/portal/logout").then(() => location.reload(), () => setRefused(true))}
+        >
+          {t.person.logOut}
+        </button>
+      )}
+      {isRefused && <span role="alert">{t.person.failed}</span>}
+    </span>
+  );
+}
+
+function Banner({ person }: { person: Person | null }) {
   const connection = useLive((state) => state.connection);
   const readiness = useLive((state) => state.readiness);
   const failedBuild = useLive((state) => state.failedBuild);
   const failed = useLive((state) => state.failed);
-  if (connection === "ended") return <Sentence text={t.connection.session} />;
+  if (connection === "ended") return <Sentence text={person?.can_log_out === false ? t.connection.barred : t.connection.session} />;
   if (connection === "down") return <Sentence text={t.connection.lost} />;
   const sentences = Object.entries(readiness?.capabilities ?? {})
     .filter(([, capability]) => !capability.is_ready)

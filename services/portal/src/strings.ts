@@ -16,8 +16,10 @@ export const t = {
     failedBuild: (why: string) => `The last build of the tables failed; the map shows the one before. ${why}`,
     failedWork: (n: number, why: string) => `${plural(n, "piece of work was", "pieces of work were")} given up after several attempts: ${why}`,
     session: "This session has ended. Run `cartulary serve` (or ask whoever does) and open the link it prints.",
+    barred: "The portal is not let in. Load this page again; if that does not help, whoever runs this finds the reason with `cartulary doctor`.",
     capability: (name: string, detail: string) => `${name} does not answer${detail ? ` (${detail})` : ""}. Letters are still taken in and worked on later.`,
   },
+  person: { logOut: "Log out", at: (name: string) => `Logged in as ${name}`, failed: "Not logged out: try again." },
   drop: {
     title: "Drop letters and data files here",
     formats: "JPEG, PNG, TIFF or PDF letters; CSV or GeoJSON data",
@@ -32,6 +34,8 @@ export const t = {
     replaceWarning: "The newest file becomes the whole truth of this data set.",
     sending: (share: number) => `Sending ${Math.round(share * 100)} %`,
     retry: "Send again",
+    broken: "The transfer broke off. Sending again by itself",
+    tooLarge: (bytes: number, most: number) => `The file has ${Math.ceil(bytes / 1e6)} MB; at most ${Math.floor(most / 1e6)} MB are taken`,
     notSent: (why: string) => `Not sent: ${why || "the server does not answer"}`,
   },
   arrivals: {

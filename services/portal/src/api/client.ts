@@ -67,6 +67,11 @@ export async function post<T>(path: string, body: unknown, headers: Record<strin
   return (await answer.json()) as T;
 }
 
+/** A change without a body, whose answer has none either. */
+export async function command(path: string): Promise<void> {
+  await call(path, { method: "POST", headers: { ...REQUESTED_WITH } });
+}
+
 /** `path` with the parameters that have a value. */
 export function withQuery(path: string, parameters: Record<string, string | number | null | undefined>): string {
   const query = new URLSearchParams();

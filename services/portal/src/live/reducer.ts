@@ -53,6 +53,7 @@ export type Action =
   | { type: "file_added"; fileId: string; fileName: string; at: string }
   | { type: "file_progress"; fileId: string; share: number }
   | { type: "file_answered"; fileId: string; answer: UploadAnswer; at: string }
+  | { type: "file_again"; fileId: string; reason: string }
   | { type: "file_failed"; fileId: string; reason: string }
   | { type: "file_removed"; fileId: string }
   | { type: "letters_loaded"; letters: LetterRow[] }
@@ -256,6 +257,11 @@ export function reduce(state: LiveState, action: Action): LiveState {
       const file = fileOf(state, action.fileId);
       if (!file || file.kind !== "file") return state;
       return withEntry(state, file.key, () => ({ ...file, state: "sending", reason: null, progress: action.share }));
+    }
+    case "file_again": {
+      const file = fileOf(state, action.fileId);
+      if (!file || file.kind !== "file") return state;
+      return withEntry(state, file.key, () => ({ ...file, state: "sending", reason: action.reason, progress: 0 }));
     }
     case "file_failed": {
       const file = fileOf(state, action.fileId);

@@ -99,7 +99,7 @@ function Line({ entry, uploader, onHit }: { entry: Entry; uploader: Uploader; on
 }
 
 function sentenceOf(entry: Entry): string {
-  if (entry.state === "sending") return t.drop.sending(entry.progress);
+  if (entry.state === "sending") return entry.reason ?? t.drop.sending(entry.progress);
   if (entry.kind === "dataset" && entry.state === "loaded") {
     const rejected = entry.rejectedRows ? `, ${count(entry.rejectedRows)} ${t.datasets.rejected}` : "";
     return `${entry.dataset ?? ""}: ${count(entry.landedRows)} ${t.datasets.landed}${rejected}`;

@@ -8,10 +8,9 @@ import { useLive } from "../live/store";
 import { Page, ProblemNote, StateMark } from "../parts/parts";
 import { kindName, t } from "../strings";
 import { useLoad } from "../useLoad";
-import { submissionBody, type SubmissionForm, missingFields } from "./submission";
+import { missingFields, newKey, submissionBody, type SubmissionForm } from "./submission";
 
 const EMPTY: SubmissionForm = { channel: "phone", requester_name: "", contact: "", street: "", housenumber: "", postcode: "", city: "", facility_kind: "", message: "" };
-const newKey = () => (crypto.randomUUID ? crypto.randomUUID() : Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(""));
 
 interface Receipt {
   submission_id: string;

@@ -27,3 +27,7 @@ export function submissionBody(form: SubmissionForm): Record<string, string> {
       .filter(([name, value]) => value !== "" || ALWAYS_SENT.has(name)),
   );
 }
+
+/** An Idempotency-Key; randomUUID is there on HTTPS and localhost alone. */
+export const newKey = (): string =>
+  crypto.randomUUID ? crypto.randomUUID() : Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,0 +1,10 @@
+/** Starts the public form. */
+
+import { createRoot } from "react-dom/client";
+
+import { FormPage } from "./FormPage";
+
+import "../styles/tokens.css";
+import "./form.css";
+
+createRoot(document.getElementById("app")!).render(<FormPage />);
