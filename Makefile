@@ -11,7 +11,7 @@ NODE_BIN := $(abspath $(VENV))/node
 export PATH := $(abspath $(BIN)):$(NODE_BIN):$(PATH)
 export TZ := UTC
 
-.PHONY: help setup demo test test-images lint format lock bench portal nominatim system-deps clean
+.PHONY: help setup init demo test test-images lint format lock bench portal nominatim system-deps clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ $(PORTAL)/dist/index.html: $(PORTAL)/node_modules/.stamp $(shell find $(PORTAL)/
 
 setup: $(VENV)/dev.stamp portal ## Everything for development in .venv
 portal: $(PORTAL)/dist/index.html ## Build the portal
+
+init: $(VENV)/demo.stamp ## Write .env for the stack: every secret made anew, nothing overwritten (ARGS='--domain example.org --user anna')
+	$(BIN)/cartulary init $(ARGS)
 
 demo: $(VENV)/demo.stamp portal ## The whole main job on a fictional town, then the portal (ARGS=--no-serve to stop there)
 	$(BIN)/cartulary --data-dir data/demo demo $(ARGS)

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from flows.clock import utc_now
 from flows.console import JsonFlag, err, opened_services, out, print_json, print_table
 from flows.export import export_app
+from flows.init import init
 from flows.keys import keys_app
 from flows.upkeep import docs, migrate, publish
 from services.errors import ConfigurationError, IntakeError, PlatformError
@@ -61,8 +62,8 @@ app.add_typer(letters_app, name="letters")
 app.add_typer(keys_app, name="keys")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(export_app, name="export")
-for upkeep in (migrate, publish, docs):
-    app.command()(upkeep)
+for command in (init, migrate, publish, docs):
+    app.command()(command)
 
 
 @app.callback()
@@ -387,20 +388,32 @@ def reprocess(
 
 
 @app.command()
-def doctor(ctx: typer.Context, as_json: JsonFlag = False) -> None:
-    """What is wrong here, and the exact command that repairs it."""
+def doctor(
+    ctx: typer.Context,
+    stack: Annotated[
+        bool | None,
+        typer.Option(
+            "--stack/--no-stack",
+            help="The stack of this folder, or this machine alone (default: the stack, where an .env has its secrets).",
+        ),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """What is wrong here, and the exact command that repairs it; changes nothing."""
     from flows.doctor import examine
+    from flows.doctor_stack.examination import examine_stack, is_stack, stack_folder
 
-    findings = examine(ctx.obj)
+    folder = stack_folder(Path.cwd())
+    findings = examine_stack(folder, now=utc_now()) if (is_stack(folder) if stack is None else stack) else examine(ctx.obj)
     if as_json:
         print_json(findings)
     else:
         for finding in findings:
-            mark = "[green]well[/]" if finding.is_ok else "[bold red]WRONG[/]"
+            mark = "[green]well[/]" if finding.is_ok else "[bold red]WRONG[/]" if finding.is_wrong else "[yellow]note[/]"
             out.print(f"{mark:>14}  {finding.check}: {finding.found}", highlight=False)
             if not finding.is_ok:
                 out.print(f"       repair: {finding.repair}", highlight=False)
-    if not all(finding.is_ok for finding in findings):
+    if any(finding.is_wrong for finding in findings):
         raise typer.Exit(1)
 
 
