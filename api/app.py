@@ -35,6 +35,7 @@ from api.routes import (
     reviews,
     status,
     submissions,
+    upload_sessions,
     uploads,
 )
 from services.gateway.limits import RateLimiter
@@ -45,6 +46,7 @@ VERSION = "1.0.0"
 PAGES_DRAWN_AT_ONCE = 2
 ROUTERS = (
     uploads,
+    upload_sessions,
     letters,
     submissions,
     reviews,

@@ -32,6 +32,8 @@ TITLES = {
     404: ("It does not exist", "There is no area with the code 9999."),
     406: ("Not in this format", "/v1/areas can be had as json, csv, geojson, not as xml."),
     409: ("It contradicts something accepted before", "This Idempotency-Key was used for another request: use a new one."),
+    410: ("It is over", "This upload link was used already: ask for a new one with POST /v1/upload-sessions."),
+    413: ("The file is too large", "The file is larger than 50,000,000 bytes, the limit here: split it."),
     422: ("A parameter is wrong", "query.limit: Input should be greater than or equal to 1"),
     429: ("More than 100 requests in 60 seconds", "100 requests in 60 seconds are used up: try again in 12 seconds."),
     503: ("A store is down; Retry-After says when to try again", "The warehouse did not answer this request; try again in a few seconds."),

@@ -21,6 +21,7 @@ from services.errors import (
     ContractError,
     ExtractionError,
     GeocodingError,
+    GoneError,
     IntakeError,
     NotFoundError,
     ObjectStoreError,
@@ -49,6 +50,10 @@ class NotAcceptableError(PlatformError):
     """The answer does not exist in a format that the caller accepts."""
 
 
+class TooLargeError(PlatformError):
+    """The body of the request is larger than what is taken here."""
+
+
 class UnauthenticatedError(AccessError):
     """No key and no session, or one that is not known."""
 
@@ -57,8 +62,10 @@ class UnauthenticatedError(AccessError):
 STATUS_OF: Mapping[type[Exception], int] = {
     RequestError: 422,
     NotAcceptableError: 406,
+    TooLargeError: 413,
     UnauthenticatedError: 401,
     AccessError: 403,
+    GoneError: 410,
     NotFoundError: 404,
     ConflictError: 409,
     ContractError: 422,
@@ -88,6 +95,11 @@ class Problem(BaseModel):
     detail: str
     instance: str
     request_id: str = Field(description="stands in the answer's X-Request-ID and in the log")
+
+
+def logged_path(path: str) -> str:
+    """A request's path as logs may show it: the token of an upload link is as good as a key until it is used."""
+    return "/intake/(link)" if path.startswith("/intake/") else path
 
 
 def status_of(error: Exception) -> int:
@@ -129,9 +141,9 @@ def _platform_error(request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = 'ApiKey realm="cartulary", header="X-API-Key"'
     if status == 503:
         # A service is away, which its own sentence says; where in the code that was noticed says nothing more.
-        log.warning("%s %s: %s", request.method, request.url.path, error)
+        log.warning("%s %s: %s", request.method, logged_path(request.url.path), error)
     elif status >= 500:
-        log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
+        log.error("%s %s: %s", request.method, logged_path(request.url.path), error, exc_info=error)
     if isinstance(error, WarehouseError):
         # ClickHouse's own words hold SQL and paths: they belong in the log, not in an answer.
         detail = "The warehouse did not answer this request; it may be starting or busy. Try again in a few seconds."
@@ -159,7 +171,7 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 def unexpected(request: Request, error: Exception) -> Response:
     """The answer when something went wrong that nobody foresaw; the log says what."""
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    log.error("%s %s failed", request.method, logged_path(request.url.path), exc_info=error)
     return problem(request, 500, "Something went wrong here; the server's log says what.")
 
 

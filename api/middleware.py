@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import unexpected
+from api.errors import logged_path, unexpected
 from services.metrics import Metrics
 from services.tracing import RUN_ID_HEADER, run_scope
 
@@ -85,7 +85,7 @@ class HeadersAndMetrics:
             operation = getattr(scope.get("endpoint"), "__name__", "")
             seconds = time.perf_counter() - started
             self._metrics.observe_request(operation, scope["method"], status or 500, seconds)
-            # The path without its query, in which a token may stand; quoted as it came, so that it is one line.
-            path = quote(scope["path"])
+            # The path without its query, in which a token may stand, nor that of an upload link; quoted as it came, so that it is one line.
+            path = quote(logged_path(scope["path"]))
             level = logging.DEBUG if scope["path"].startswith(QUIET) else logging.INFO
             log.log(level, "%s %s %s in %.0f ms", scope["method"], path, status or 500, 1000 * seconds)

@@ -164,8 +164,13 @@ class Handover:
         self._receive: MemoryObjectReceiveStream[bytes]
         self._send, self._receive = anyio.create_memory_object_stream[bytes](WAITING_PIECES)
         self._is_complete = False
-        self._is_consumed = anyio.Event()
+        self._consumed = anyio.Event()
         self._error: PlatformError | None = None
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether the consumer is done, with or without having seen all pieces."""
+        return self._consumed.is_set()
 
     async def put(self, piece: bytes) -> None:
         """Hand over a piece; dropped when the consumer has seen enough."""
@@ -201,11 +206,11 @@ class Handover:
             self._error = error
         finally:
             self._receive.close()
-            self._is_consumed.set()
+            self._consumed.set()
 
     async def wait(self) -> None:
         """Until the consumer is done; raises what it raised."""
-        await self._is_consumed.wait()
+        await self._consumed.wait()
         if self._error is not None:
             raise self._error
 

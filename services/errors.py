@@ -74,6 +74,10 @@ class NotFoundError(PlatformError):
     """The named thing does not exist."""
 
 
+class GoneError(NotFoundError):
+    """The named thing existed, and is over."""
+
+
 class ConflictError(PlatformError):
     """The request contradicts something that was accepted before."""
 

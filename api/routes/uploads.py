@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain
 from typing import Annotated, Any, Literal
 
@@ -14,16 +12,15 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from api.browsing import browse_uploads, one_upload
 from api.dependencies import IntakeCaller, MetricsOf, NowOf, ServicesOf, needs
 from api.documentation import answers, listed, raw
+from api.door import Door, Purpose
 from api.errors import RequestError
 from api.formats import Format, FormatOf
 from api.lists import ListOf, live_answer
-from api.models.live import RECEIPT_EXAMPLE, UPLOAD_EXAMPLE, UPLOAD_ID, ReceiptOut, Receipts, UploadOut
+from api.models.live import RECEIPT_EXAMPLE, UPLOAD_EXAMPLE, UPLOAD_ID, Receipts, UploadOut
 from api.pages import PageOf
-from api.upload_stream import FileStart, Form, each_file
-from services.errors import ConflictError, ContractError, IntakeError, NotFoundError
+from api.upload_stream import Form, each_file
+from services.errors import NotFoundError
 from services.intake.rebuild import upload_key
-from services.intake.receipts import plain_file_name
-from services.metrics import Metrics
 from services.object_store.base import CHUNK_BYTES, attachment
 from services.wiring import Services
 
@@ -34,8 +31,6 @@ FILE: dict[int | str, dict[str, Any]] = {
     **raw("application/octet-stream", "(the file)", "The file, with the media type that its bytes have", 401, 403, 404, 422, 429, 503),
     307: {"description": "A link of the object store, valid for five minutes"},
 }
-Purpose = Literal["auto", "letter", "dataset"]
-PURPOSES: tuple[Purpose, ...] = ("auto", "letter", "dataset")
 CSV_COLUMNS = (
     "upload_id",
     "letter_id",
@@ -75,57 +70,6 @@ FORM = {
         },
     }
 }
-
-
-@dataclass(frozen=True)
-class Door:
-    """Where the files of one request go in."""
-
-    services: Services
-    metrics: Metrics
-    name: str
-    now: datetime
-
-    def receive(self, start: FileStart, pieces: Iterator[bytes]) -> ReceiptOut:
-        """Hand one file to the intake; what its sender got wrong becomes a refusal of this file alone."""
-        fields = start.fields
-        try:
-            receipt = self.services.intake.receive_file(
-                pieces,
-                start.name,
-                purpose=_purpose(fields),
-                dataset=fields.get("dataset") or None,
-                mode=fields.get("mode") or None,
-                door=self.name,
-                now=self.now,
-            )
-        except (IntakeError, NotFoundError, ContractError, ConflictError) as error:
-            self.metrics.observe_receipt("dataset", "refused")
-            name = plain_file_name(start.name)
-            return ReceiptOut(
-                kind="dataset", id="", upload_id="", file_name=name, state="refused", reason=str(error), is_new=False, links={}
-            )
-        self.metrics.observe_receipt(receipt.kind, receipt.state)
-        own = f"/v1/uploads/{receipt.upload_id}"
-        is_letter = receipt.kind == "letter" and receipt.state == "stored"
-        return ReceiptOut(
-            kind="letter" if receipt.kind == "letter" else "dataset",
-            id=receipt.id,
-            upload_id=receipt.upload_id,
-            file_name=receipt.file_name,
-            state=receipt.state,
-            reason=receipt.reason,
-            is_new=receipt.is_new,
-            links={"self": f"/v1/letters/{receipt.id}", "upload": own} if is_letter else {"self": own},
-        )
-
-
-def _purpose(fields: dict[str, str]) -> Purpose:
-    wanted = fields.get("purpose") or "auto"
-    for known in PURPOSES:
-        if wanted == known:
-            return known
-    raise IntakeError(f"purpose is {wanted!r}, but must be one of {', '.join(PURPOSES)}.")
 
 
 @router.post(

@@ -16,7 +16,7 @@ ORPHANED = Path(__file__).with_name("sql") / "orphaned_incoming_tables.sql"
 
 
 def clean_up(services: Services, *, clock: Clock) -> StepResult:
-    """Forget expired idempotency keys, sessions, geocoder's answers and leases, drop what dead loads left behind, and vacuum the state.
+    """Forget expired idempotency keys, sessions, upload links, geocoder's answers and leases, drop what dead loads left, vacuum the state.
 
     Nothing that was received or decided is touched.
     """
@@ -24,6 +24,7 @@ def clean_up(services: Services, *, clock: Clock) -> StepResult:
     counts = {
         "idempotency_keys": state.idempotency.forget(now - KEPT),
         "sessions": state.sessions.forget_expired(now),
+        "upload_sessions": state.upload_sessions.forget_expired(now),
         "geocoder_answers": state.geocode_cache.forget_expired(now),
         "leases": state.locks.forget(now - LEASES_KEPT),
         "incoming_tables": _drop_orphaned_tables(services, now - timedelta(seconds=LEASE_SECONDS)),

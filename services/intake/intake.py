@@ -96,14 +96,18 @@ class Intake:
 
         Raises NotFoundError for an unknown dataset, ContractError for an unknown mode.
         """
+        self.check_dataset(dataset, mode)
+        return self._receive(
+            chunks, file_name, "dataset", dataset, mode, door, now, self._limits.max_file_bytes, lambda path: inspect_dataset(path)
+        )
+
+    def check_dataset(self, dataset: str, mode: str | None) -> None:
+        """Raise NotFoundError for an unknown dataset, ContractError for an unknown mode."""
         if dataset not in self._datasets:
             asked = f"There is no dataset {dataset!r}" if dataset else "A data file needs the name of its dataset"
             raise NotFoundError(f"{asked}: choose from {', '.join(sorted(self._datasets))}.")
         if mode is not None and mode not in MODES:
             raise ContractError(f"There is no mode {mode!r}: choose from {', '.join(MODES)}.")
-        return self._receive(
-            chunks, file_name, "dataset", dataset, mode, door, now, self._limits.max_file_bytes, lambda path: inspect_dataset(path)
-        )
 
     def receive_submission(
         self, submission: SubmissionIn, channel: str | None, now: datetime, *, idempotency_key: str | None = None, door: str = "api"

@@ -15,6 +15,7 @@ from services.state.idempotency import IdempotencyKeys
 from services.state.locks import Locks
 from services.state.sessions import Sessions
 from services.state.spending import Spending
+from services.state.upload_sessions import UploadSessions
 from services.state.work import WorkQueue
 
 
@@ -26,6 +27,7 @@ class State:
     work: WorkQueue
     idempotency: IdempotencyKeys
     sessions: Sessions
+    upload_sessions: UploadSessions
     api_keys: ApiKeys
     spending: Spending
     locks: Locks
@@ -42,6 +44,7 @@ class State:
             work=WorkQueue(database),
             idempotency=IdempotencyKeys(database),
             sessions=Sessions(database),
+            upload_sessions=UploadSessions(database),
             api_keys=ApiKeys(database),
             spending=Spending(database),
             locks=Locks(database),

@@ -91,6 +91,24 @@ sessions = Table(
     Column("expires_at", UtcDateTime, nullable=False),  # of the token, then of the session
 )
 
+upload_sessions = Table(
+    "upload_sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("session_id", String(64), nullable=False, unique=True),
+    Column("file_name", String(200), nullable=False),
+    Column("purpose", String(10), nullable=False),  # auto, letter or dataset
+    Column("dataset", String(200), nullable=False),
+    Column("mode", String(50), nullable=False),
+    Column("door", String(40), nullable=False),
+    Column("max_bytes", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("attempt", String(64)),  # the newest transfer
+    Column("lease_until", UtcDateTime),  # null while nobody transfers
+    Column("used_at", UtcDateTime),
+)
+
 spending = Table(
     "spending",
     metadata,

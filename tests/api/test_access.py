@@ -22,7 +22,7 @@ from services.settings import PROJECT_ROOT
 from services.warehouse.client import Warehouse
 from services.wiring import Services
 
-OPEN = {"/health/live", "/health/ready", "/portal/login"}
+OPEN = {"/health/live", "/health/ready", "/portal/login", "/intake/{token}"}
 PATHS = {
     "code": "0001",
     "facility_id": "node-1",
@@ -32,6 +32,7 @@ PATHS = {
     "subject_id": "a",
     "name": "areas",
     "upload_id": "0" * 64,
+    "token": "x" * 43,
 }
 
 
@@ -276,6 +277,7 @@ ERRORS = {
     errors.PublishError: 500,
     errors.OrchestratorError: 500,
     errors.NotFoundError: 404,
+    errors.GoneError: 410,
     errors.ConflictError: 409,
     errors.AccessError: 403,
     errors.RateLimitError: 429,
