@@ -410,9 +410,9 @@ def doctor(
     else:
         for finding in findings:
             mark = "[green]well[/]" if finding.is_ok else "[bold red]WRONG[/]" if finding.is_wrong else "[yellow]note[/]"
-            out.print(f"{mark:>14}  {finding.check}: {finding.found}", highlight=False)
+            out.print(f"{mark:>14}  {finding.check}: {finding.found}", highlight=False, soft_wrap=True)
             if not finding.is_ok:
-                out.print(f"       repair: {finding.repair}", highlight=False)
+                out.print(f"       repair: {finding.repair}", highlight=False, soft_wrap=True)
     if any(finding.is_wrong for finding in findings):
         raise typer.Exit(1)
 

@@ -21,12 +21,18 @@ MIN_MEMORY_BYTES = 3_000_000_000
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what was looked at, whether it is well, what was found, and how to repair it."""
+    """One check: what was looked at, whether it is well, what was found, and how to repair it; a warning works for now."""
 
     check: str
     is_ok: bool
     found: str
     repair: str = ""
+    is_warning: bool = False
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it has to be repaired."""
+        return not (self.is_ok or self.is_warning)
 
 
 def examine(settings: Settings) -> list[Finding]:
