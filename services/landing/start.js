@@ -60,19 +60,19 @@ async function askAll() {
 function writeAddresses() {
   /** @type {NodeListOf<HTMLAnchorElement>} */
   const links = document.querySelectorAll("a[data-host]");
+  // Opened by an IP address the page has no sub-domains to lead to, and says so.
+  /** @type {HTMLElement} */ (document.querySelector("[data-test=nameless]")).hidden = addressOn(location, "", "") !== null;
   for (const anchor of links) {
     const address = addressOn(location, anchor.dataset.host ?? "", anchor.getAttribute("href") ?? "/");
     if (address) anchor.href = address;
-    else {
-      anchor.removeAttribute("href");
-      anchor.title = "Reached by a domain name only, not by an IP address";
-    }
+    else anchor.removeAttribute("href");
   }
   /** @type {NodeListOf<HTMLElement>} */
   const texts = document.querySelectorAll("[data-address], [data-address-host]");
   for (const code of texts) {
     const { address, addressHost } = code.dataset;
-    code.textContent = address ? location.origin + address : `${addressHost}.${location.host}`;
+    if (address) code.textContent = location.origin + address;
+    else if (addressOn(location, "", "")) code.textContent = `${addressHost}.${location.host}`;
   }
 }
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from gate_support import Gate, gate
 from playwright.sync_api import Browser, sync_playwright
 from portal_support import Portal
 
@@ -30,7 +33,7 @@ FLAGS = [
     "--disable-dev-shm-usage",
     "--no-pings",
     "--disable-features=OptimizationHints,MediaRouter,Translate,CertificateTransparencyComponentUpdater,AutofillServerCommunication",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 
 
@@ -54,13 +57,24 @@ def portal(chromium: Browser, services: Services) -> Iterator[Portal]:
     with serving(services, port=0) as server:
         context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", reduced_motion="reduce")
         page = context.new_page()
-        portal = Portal(server, context, page)
-        portal.watch(page)
+        portal = Portal(server.url, context, page, server=server)
         portal.log_in()
         yield portal
         context.close()
     assert portal.foreign == []
     assert portal.complaints == []
+
+
+@pytest.fixture
+def door(chromium: Browser, services: Services) -> Iterator[Gate]:
+    """The stack's door before the real API, which knows the keys of the portal and of the form."""
+    portal_key = services.keys.create("portal", ["intake", "read", "review", "exact"], datetime.now(UTC)).secret
+    form_key = services.keys.create("form", ["intake"], datetime.now(UTC)).secret
+    # Links for uploads name the API's own host, as in the stack.
+    api = services.settings.api.model_copy(update={"public_url": "https://api.example.org", "requests_per_minute": 3000})
+    services = replace(services, settings=services.settings.model_copy(update={"api": api}))
+    with serving(services, port=0) as server, gate(server, portal_key=portal_key, form_key=form_key) as door:
+        yield door
 
 
 @pytest.fixture(scope="module")

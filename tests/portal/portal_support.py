@@ -1,4 +1,4 @@
-"""The portal as its user sees it: a page, and what it asked for and complained about."""
+"""Pages as their users see them, and what they asked for and complained about."""
 
 from __future__ import annotations
 
@@ -26,14 +26,19 @@ DROP = """(target, files) => {
 
 
 @dataclass
-class Portal:
-    """A page of the portal, and what it asked for and complained about."""
+class Watched:
+    """A page of this address, and what it asked for and complained about."""
 
-    server: Server
+    url: str
     context: BrowserContext
     page: Page
     foreign: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """Method and path of every request."""
+
+    def __post_init__(self) -> None:
+        self.watch(self.page)
 
     def watch(self, page: Page) -> None:
         """Note every request to elsewhere and every complaint of the browser."""
@@ -42,12 +47,24 @@ class Portal:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _request(self, request: Request) -> None:
-        if not request.url.startswith((f"{self.server.url}/", "blob:", "data:")):
+        if not request.url.startswith((f"{self.url}/", "blob:", "data:")):
             self.foreign.append(request.url)
+        self.asked.append((request.method, request.url.removeprefix(self.url).partition("?")[0]))
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
+
+    def forgive(self, part: str) -> None:
+        """Forget complaints with this text: the browser itself reports every answer that is an error."""
+        self.complaints[:] = [text for text in self.complaints if part not in text]
+
+
+@dataclass
+class Portal(Watched):
+    """The portal in its page."""
+
+    server: Server = field(kw_only=True)
 
     def log_in(self) -> None:
         """Open the portal as `cartulary serve` does."""
@@ -69,6 +86,10 @@ class Portal:
             for path in files
         ]
         self.page.locator("body").evaluate(DROP, contents)
+
+    def choose(self, path: Path) -> None:
+        """Pick a file with the file dialog, which passes its address on instead of its bytes."""
+        self.page.locator("[data-test=files]").set_input_files(path)
 
     def load(self, path: Path) -> None:
         """Drop a data file, keep the data set that its name suggests, and wait until it is loaded."""

@@ -5,37 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from accessibility_support import NAMELESS, PALE
 from playwright.sync_api import expect
 from portal_support import Portal
 
 VIEWS = ("Map", "Review", "Letters", "Data", "Quality", "New request")
-# Controls that a screen reader would announce without a name.
-NAMELESS = """() => [...document.querySelectorAll("button, a[href], input, select, textarea, [role=tab]")]
-  .filter((element) => element.offsetParent)
-  .filter((element) => !(element.getAttribute("aria-label") || element.innerText?.trim() || element.labels?.[0]?.innerText.trim()))
-  .map((element) => element.outerHTML.slice(0, 120))"""
-# WCAG contrast of text against the nearest opaque background.
-PALE = """() => {
-  const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = parse(getComputedStyle(at).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const pale = [];
-  for (const element of document.querySelectorAll("p, a, span, b, h1, h2, h3, th, td, dt, dd, label, button, li, legend, summary")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || !element.offsetParent || element.closest(".map, .visually-hidden, :disabled")) continue;
-    const [a, b] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) pale.push(`${ratio.toFixed(2)} ${element.outerHTML.slice(0, 100)}`);
-  }
-  return pale;
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

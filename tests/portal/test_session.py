@@ -87,3 +87,16 @@ def test_requests_without_the_portals_header_change_nothing(portal: Portal) -> N
     )
     assert answer.status == 403
     assert portal.server.services.warehouse.scalar("select count() from bronze.submissions") == 0
+
+
+def test_logging_out_ends_the_session_here_and_everywhere(portal: Portal) -> None:
+    page = portal.page
+    value = portal.context.cookies()[0]["value"]
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator(".banner")).to_contain_text(ENDED, timeout=15_000)
+    expect(page.get_by_role("button", name="Log out")).to_have_count(0)
+    assert portal.context.cookies() == []
+    # A copy of the cookie opens nothing either.
+    stale = page.request.get(f"{portal.server.url}/v1/letters", headers={"Cookie": f"cartulary_session={value}"})
+    assert stale.status == 401
+    portal.forgive("status of 401")

@@ -7,7 +7,7 @@ import { bodyOf, type Draft, missing, OTHER, sealed } from "./draft";
 import { Field } from "./Field";
 import { type Outcome, sendRequest } from "./send";
 import type { Site } from "./site";
-import type { FormStrings, Language } from "./strings";
+import { busyWords, filled, type FormStrings, type Language, type Words } from "./strings";
 
 type Name = keyof FormStrings["fields"];
 type Trouble = Exclude<Outcome["kind"], "received" | "conflict">;
@@ -101,7 +101,7 @@ export function RequestForm({ t, language, site, draft, onDraft }: RequestFormPr
       <div ref={note} tabIndex={-1} className="note" role="alert">
         {wrong.length > 0 && (
           <>
-            <strong>{t.summary(wrong.length)}</strong>
+            <strong>{wrong.length === 1 ? t.summary.one : filled(t.summary.many, { n: wrong.length })}</strong>
             <ul>
               {wrong.map((name) => (
                 <li key={name}>
@@ -124,11 +124,11 @@ export function RequestForm({ t, language, site, draft, onDraft }: RequestFormPr
       <fieldset>
         <legend>{t.what}</legend>
         {field("facility_kind", "wide", { isRequired: true, note: "", options: kindsOf(t, language, site), choose: t.choose })}
-        {field("message", "wide", { isRequired: isOther, rows: 5, maxLength: 10_000, hint: t.messageHint })}
+        {field("message", "wide", { isRequired: isOther, rows: 5, maxLength: 10_000, hint: t.message_hint })}
       </fieldset>
       <fieldset>
         <legend>{t.where}</legend>
-        <p className="hint">{t.whereHint}</p>
+        <p className="hint">{t.where_hint}</p>
         {field("street", "long", { isRequired: true, autoComplete: "off" })}
         {field("housenumber", "short", { maxLength: 40 })}
         {field("postcode", "short", { maxLength: 40, autoComplete: "postal-code" })}
@@ -138,15 +138,15 @@ export function RequestForm({ t, language, site, draft, onDraft }: RequestFormPr
         <legend>
           {t.you} <em>{t.optional}</em>
         </legend>
-        <p className="hint">{t.youHint}</p>
+        <p className="hint">{t.you_hint}</p>
         {field("requester_name", "half", { note: "", autoComplete: "name" })}
         {field("contact", "half", { note: "", autoComplete: "email" })}
       </fieldset>
       <section className="privacy" aria-labelledby="privacy">
         <h2 id="privacy">{t.privacy.title}</h2>
         <ul>
-          {t.privacy.points(site.name || t.privacy.who).map((point) => (
-            <li key={point}>{point}</li>
+          {t.privacy.points.map((point) => (
+            <li key={point}>{filled(point, { who: site.name || t.privacy.who })}</li>
           ))}
           <li>
             {t.privacy.erase} {site.privacy_url && <a href={site.privacy_url}>{t.privacy.link}</a>}
@@ -155,7 +155,7 @@ export function RequestForm({ t, language, site, draft, onDraft }: RequestFormPr
       </section>
       {/* Not disabled, which would take the focus away from whoever pressed it. */}
       <button type="submit" className="primary" aria-disabled={isBusy || left > 0}>
-        {isBusy ? t.sending : left > 0 ? t.sendIn(left) : t.send}
+        {isBusy ? t.sending : left > 0 ? filled(t.send_in, { n: left }) : t.send}
       </button>
     </form>
   );
@@ -163,16 +163,17 @@ export function RequestForm({ t, language, site, draft, onDraft }: RequestFormPr
 
 function kindsOf(t: FormStrings, language: Language, site: Site): [string, string][] {
   const own = site.form.kinds.map((kind): [string, string] => [kind.code, kind[language] ?? kind.en ?? kind.code]);
-  const kinds = own.length ? own : Object.entries(t.kinds);
+  const kinds: [string, string][] = own.length ? own : Object.entries(t.kinds);
   return [...[...kinds].sort((a, b) => a[1].localeCompare(b[1], language)), [OTHER, t.other]];
 }
 
-function wordsOf(t: FormStrings, { kind, detail, seconds }: { kind: Trouble; detail: string; seconds: number }): [string, string] {
-  if (kind === "busy") return t.problem.busy(seconds);
-  return kind === "refused" ? t.problem.refused(detail) : t.problem[kind];
+function wordsOf(t: FormStrings, { kind, detail, seconds }: { kind: Trouble; detail: string; seconds: number }): Words {
+  if (kind === "busy") return busyWords(t, seconds);
+  // The API's own sentence says more than ours.
+  return kind === "refused" && detail ? { ...t.problem.refused, text: detail } : t.problem[kind];
 }
 
-function TroubleText({ words: [title, text] }: { words: [string, string] }) {
+function TroubleText({ words: { title, text } }: { words: Words }) {
   return (
     <>
       <strong>{title}</strong>

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { bodyOf, emptyDraft, missing, OTHER, readDraft, sealed } from "./draft";
 import { outcomeOf } from "./send";
 import { contactLink, siteOf } from "./site";
-import { chooseLanguage, LANGUAGES, STRINGS } from "./strings";
+import { busyWords, chooseLanguage, LANGUAGES, STRINGS } from "./strings";
 
 const filled = { ...emptyDraft().form, facility_kind: "school", street: "Hauptstrasse", city: "Korvenau" };
 
@@ -66,9 +66,16 @@ describe("languages", () => {
 
   it("have the same sentences and kinds", () => {
     const names = (value: unknown, path = ""): string[] =>
-      value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value).flatMap(([name, inner]) => names(inner, `${path}.${name}`)) : [path];
+      value && typeof value === "object" ? Object.entries(value).flatMap(([name, inner]) => names(inner, `${path}.${name}`)) : [path];
     for (const language of LANGUAGES) expect(names(STRINGS[language])).toEqual(names(STRINGS.en));
-    for (const language of LANGUAGES) expect(STRINGS[language].privacy.points("X")).toHaveLength(STRINGS.en.privacy.points("X").length);
+  });
+
+  it("have the same gaps", () => {
+    const gaps = (value: unknown): string[] => JSON.stringify(value).match(/\{(n|who)\}/g) ?? [];
+    for (const language of LANGUAGES) expect(gaps(STRINGS[language])).toEqual(gaps(STRINGS.en));
+    expect(busyWords(STRINGS.en, 42).text).toContain("42 seconds");
+    expect(busyWords(STRINGS.en, 91).text).toContain("2 minutes");
+    expect(busyWords(STRINGS.de, 600).text).toContain("10 Minuten");
   });
 });
 
