@@ -3,7 +3,8 @@
 set -eu
 
 : "${PUBLIC_URL:=https://localhost}"
-config=/run/alertmanager/alertmanager.yml
+: "${RUNTIME_DIRECTORY:=/run/alertmanager}"
+config=$RUNTIME_DIRECTORY/alertmanager.yml
 
 # As a YAML string: whatever stands in a password stays what it is.
 quoted() {
@@ -12,7 +13,7 @@ quoted() {
 
 umask 077
 {
-  cat /etc/alertmanager/alertmanager.yml
+  cat "$(dirname "$0")/alertmanager.yml"
   if [ -n "${ALERT_WEBHOOK_URL:-}" ]; then
     printf '    webhook_configs:\n      - url: %s\n' "$(quoted "$ALERT_WEBHOOK_URL")"
   fi
@@ -33,7 +34,7 @@ unset ALERT_WEBHOOK_URL ALERT_SMTP_PASSWORD
 # An empty cluster address: one Alertmanager alone opens no port for others.
 exec alertmanager \
   --config.file="$config" \
-  --storage.path=/alertmanager \
+  --storage.path="${STATE_DIRECTORY:-/alertmanager}" \
   --data.retention=120h \
   --web.external-url="$PUBLIC_URL/alertmanager/" \
   --web.route-prefix=/alertmanager \

@@ -4,14 +4,15 @@ set -eu
 
 : "${METRICS_TOKEN:?is empty: cartulary init writes it to .env}"
 : "${PUBLIC_URL:=https://localhost}"
+: "${RUNTIME_DIRECTORY:=/run/prometheus}"
 
 umask 077
-printf '%s' "$METRICS_TOKEN" >/run/prometheus/api-token
+printf '%s' "$METRICS_TOKEN" >"$RUNTIME_DIRECTORY/api-token"
 unset METRICS_TOKEN
 
 exec prometheus \
-  --config.file=/etc/prometheus/prometheus.yml \
-  --storage.tsdb.path=/prometheus \
+  --config.file="$(dirname "$0")/prometheus.yml" \
+  --storage.tsdb.path="${STATE_DIRECTORY:-/prometheus}" \
   --storage.tsdb.retention.time=15d \
   --storage.tsdb.retention.size=2GB \
   --web.external-url="$PUBLIC_URL/prometheus/" \
