@@ -61,6 +61,7 @@ class Overview:
         self._metrics.set_build(published["generation"] if published else 0, published["finished_at"] if published else None)
         failed = next((number for number, build in enumerate(builds) if build["state"] == "published"), len(builds))
         self._metrics.set_debt(failed, warehouse.query(load("live/unseen"))[0]["since"])
+        self._metrics.set_backup(warehouse.scalar(load("live/newest_backup")))
         return {
             "letters": self._letters(counts, published),
             "submissions": counts["submissions"],

@@ -13,6 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from typer.core import TyperGroup
 
+from flows.backup_commands import backup_app, restore
 from flows.clock import utc_now
 from flows.console import JsonFlag, err, opened_services, out, print_json, print_table
 from flows.export import export_app
@@ -62,6 +63,8 @@ app.add_typer(letters_app, name="letters")
 app.add_typer(keys_app, name="keys")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(export_app, name="export")
+app.add_typer(backup_app, name="backup")
+app.command()(restore)
 for command in (init, migrate, publish, docs):
     app.command()(command)
 
@@ -338,7 +341,7 @@ def warehouse(
 
 @app.command()
 def flows(ctx: typer.Context) -> None:
-    """Serve the Prefect flows, until Ctrl-C: letters, datasets, models, gis, maintenance, each when it is due."""
+    """Serve the Prefect flows, until Ctrl-C: letters, datasets, models, gis, backup, maintenance, each when it is due."""
     from services.orchestrator.environment import prepare_environment
     from services.orchestrator.prefect_api import check_prefect
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +17,7 @@ from prefect.schedules import Cron, Interval, Schedule
 from prefect.types.entrypoint import EntrypointType
 from prometheus_client import start_http_server
 
+from flows.backup import back_up
 from flows.clock import utc_now
 from flows.datasets import load_datasets
 from flows.gis import sync_gis
@@ -50,6 +51,7 @@ class Served:
     flow: Flow[Any, Any]
     schedule: Schedule
     description: str
+    is_wanted: Callable[[Settings], bool] = lambda settings: True
 
     def deployment(self) -> RunnerDeployment:
         """As Prefect is told."""
@@ -73,6 +75,12 @@ TABLE = (
     Served(load_datasets, Interval(timedelta(minutes=15)), "Loads data files, also while a long run reads letters."),
     Served(build_models, Cron("20 * * * *", timezone="UTC"), "Builds what changed; with full_refresh everything."),
     Served(sync_gis, Cron("50 2 * * *", timezone="UTC"), "Compares every layer of the map mirror with gold."),
+    Served(
+        back_up,
+        Cron("10 1 * * *", timezone="UTC"),
+        "Saves everything into the backup's folder, and throws away what is too old.",
+        lambda settings: bool(settings.backup.directory),
+    ),
     Served(maintain, Cron("30 3 * * *", timezone="UTC"), "Sweeps dead runs, forgets what has expired, vacuums the state database."),
 )
 
@@ -87,7 +95,7 @@ def serve_all(settings: Settings) -> None:
     with _metrics(settings), open_services(settings) as services, answering(services.warehouse):
         repair_gold(services, utc_now())
         with _sweeping(api, services):
-            deployments = [served.deployment() for served in TABLE]
+            deployments = [served.deployment() for served in TABLE if served.is_wanted(settings)]
             serve(*deployments, pause_on_shutdown=False, print_starting_message=False, query_seconds=POLL_SECONDS)
 
 

@@ -74,6 +74,10 @@ class NotFoundError(PlatformError):
     """The named thing does not exist."""
 
 
+class BackupError(PlatformError):
+    """A backup could not be taken, is damaged, or does not fit where it is to be restored."""
+
+
 class GoneError(NotFoundError):
     """The named thing existed, and is over."""
 

@@ -27,13 +27,17 @@ OTHER = "other"
 # Labels with a closed set of values; anything else is counted as `other`, so that no input can make new series.
 ALLOWED: Mapping[str, frozenset[str]] = {
     "method": frozenset({"GET", "HEAD", "POST", "PUT", "OPTIONS"}),
-    "step": frozenset({"load", "extract", "geocode", "transform", "publish", "register", "requeue", "reprocess", "clean_up", "document"}),
+    "step": frozenset(
+        {"load", "extract", "geocode", "transform", "publish", "register", "requeue", "reprocess", "clean_up", "document"}
+        | {"backup", "restore"}
+    ),
     "state": frozenset({"done", "failed", "pending", "claimed", "stored", "refused"}),
     "kind": frozenset({"letter", "dataset", "submission", "correction", "register", "load", "extract", "geocode", "retake"}),
     "count": frozenset(
         {"received", "landed", "rejected", "read", "unreadable", "failed", "placed", "models", "tests", "published", "registered"}
         | {"house", "street", "postcode", "city", "none", "requeued", "retried", "read_again"}
         | {"inserted", "updated", "deleted", "repaired", "left_out", "written"}
+        | {"tables", "rows", "objects", "damaged", "removed"}
     ),
     "capability": frozenset({"warehouse", "objects", "state", "mirror", "orchestrator", "geoserver"}),
     "call": frozenset({"query", "statement", "insert", "read", "write", "open", "put", "look", "list", "delete"}),
@@ -177,6 +181,9 @@ class Metrics:
             registry=self.registry,
         )
         self.listeners = Gauge("cartulary_event_listeners", "Open connections of /v1/events", registry=self.registry)
+        self.backup_finished = Gauge(
+            "cartulary_backup_finished_timestamp_seconds", "When the newest backup was complete, 0 without one", registry=self.registry
+        )
 
     def know_operations(self, names: Iterable[str]) -> None:
         """The only values of the label `operation`: the API's route names, never paths."""
@@ -266,6 +273,10 @@ class Metrics:
         self.unseen.set(unseen_since.timestamp() if unseen_since else 0)
 
     def set_work(self, counts: Mapping[str, Mapping[str, int]], oldest: Mapping[str, datetime], struggling: Mapping[str, int]) -> None:
+    def set_backup(self, finished_at: datetime | None) -> None:
+        """When the newest backup was complete; None when there is none."""
+        self.backup_finished.set(finished_at.timestamp() if finished_at else 0)
+
         """Replace the numbers of work items per kind and state, when the oldest outstanding one of each kind was added, and how many
         of each kind keep failing."""
         self.struggling_work.clear()

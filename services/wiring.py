@@ -24,6 +24,7 @@ from services.orchestrator.inline import InlineOrchestrator
 from services.settings import Settings
 from services.state.state import State
 from services.warehouse.client import Warehouse
+from services.state.backup import confirm_restored
 from services.warehouse.migrate import migrate
 
 logger = logging.getLogger(__name__)
@@ -45,8 +46,9 @@ class Services:
 
 
 @contextmanager
-def open_services(settings: Settings) -> Iterator[Services]:
-    """All services of these settings, migrated and closed at the end; WarehouseError when another process has the data.
+def open_services(settings: Settings, *, is_restoring: bool = False) -> Iterator[Services]:
+    """All services of these settings, migrated and closed at the end; WarehouseError when another process has the data,
+    ConfigurationError when a backup was restored only in part and this is not the restore.
 
     A warehouse elsewhere may be away: whatever is accepted waits for it, and a run migrates it.
     """
@@ -62,6 +64,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
         stack.callback(state.close)
         state.work.release_dead()
         objects = _open_objects(settings)
+        if not is_restoring:
+            confirm_restored(state.database)
         contracts = load_contracts()
         extractor = _open_extractor(settings, objects, state)
         stack.callback(extractor.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,12 +27,14 @@ from services.errors import WarehouseError
 from services.metrics import METRICS
 from services.settings import Settings, WarehouseSettings
 from services.tracing import RUN_ID_HEADER, current_run_id
+from services.warehouse.http_statement import quoted
 from services.warehouse.owner import DirectoryLock, read_owner
 from services.warehouse.refusals import innermost, is_broken, refusal, was_not_heard
 
 common.set_setting("autogenerate_session_id", False)
 
 T = TypeVar("T")
+FILE_BYTES = 1 << 20
 
 # The owner runs a statement to its end. Whoever stopped waiting sooner would send it again beside the first; and an owner that dies
 # breaks the connection at once, as both are on one machine.
@@ -254,6 +257,33 @@ class Warehouse:
 
         self._call("insert", f"an insert into {table}", send)
         return len(rows)
+
+    def write_file(self, sql: str, path: Path, fmt: str, settings: Mapping[str, object] | None = None) -> None:
+        """Write the result of a SELECT into a file in one of ClickHouse's own formats, whatever its size."""
+
+        def write(client: Client) -> None:
+            if self.is_embedded:
+                client.command(f"{sql} into outfile {quoted(str(path))} truncate format {fmt}", settings=self._settings(settings))
+                return
+            with (
+                path.open("wb") as file,
+                client.raw_stream(sql, settings=self._settings(settings), fmt=fmt, transport_settings=_headers()) as rows,
+            ):
+                shutil.copyfileobj(rows, file, FILE_BYTES)
+
+        self._call("query", "a query", write)
+
+    def insert_file(self, table: str, path: Path, fmt: str, settings: Mapping[str, object] | None = None) -> None:
+        """Insert a file's rows into `database.table`; broken off, some of them may be there."""
+
+        def send(client: Client) -> None:
+            if self.is_embedded:
+                client.command(f"insert into {table} from infile {quoted(str(path))} format {fmt}", settings=self._settings(settings))
+                return
+            with path.open("rb") as file:
+                client.raw_insert(table, insert_block=file, settings=self._settings(settings), fmt=fmt, transport_settings=_headers())
+
+        self._call("insert", f"an insert into {table}", send)
 
     def insert_arrow(self, table: str, arrow: pa.Table) -> int:
         """Insert an Arrow table whose columns are named as the table's; returns the number of rows."""
