@@ -49,11 +49,26 @@ def services() -> list[Service]:
 
 
 def _services(path: Path) -> Iterator[Service]:
-    specs = read(path)["services"]
-    blocks = re.split(r"^  (?=[a-z][a-z0-9-]*:\n)", path.read_text(encoding="utf-8").split("\nservices:\n", 1)[1], flags=re.MULTILINE)
-    texts = {block.partition(":")[0]: re.split(r"^[a-z]", block.partition("\n")[2], maxsplit=1, flags=re.MULTILINE)[0] for block in blocks}
-    for name, spec in specs.items():
+    texts = _blocks(path.read_text(encoding="utf-8"))
+    for name, spec in read(path)["services"].items():
         yield Service(name, path, spec, texts[name])
+
+
+def _blocks(text: str) -> dict[str, str]:
+    """The lines of each service; a comment before its name belongs to it."""
+    blocks: dict[str, list[str]] = {}
+    waiting: list[str] = []
+    name = ""
+    section = re.split(r"^(?=[a-z-]+:)", text.split("\nservices:\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    for line in section.splitlines():
+        if re.match(r"  #", line):
+            waiting.append(line)
+        elif match := re.fullmatch(r"  ([a-z][a-z0-9-]*):", line):
+            name = match.group(1)
+            blocks[name], waiting = waiting, []
+        elif name:
+            blocks[name].append(line)
+    return {name: "\n".join(lines) for name, lines in blocks.items()}
 
 
 def variables() -> Iterator[tuple[Path, str, str, str]]:
