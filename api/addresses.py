@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from api.dependencies import Caller
+from api.callers import Caller
+from api.dependencies import callers_of, services_of
 
 
 def public_address(request: Request, caller: Caller) -> str:
@@ -12,6 +13,5 @@ def public_address(request: Request, caller: Caller) -> str:
 
     The portal's page may only speak to the host that it came from, so it gets the one that it asked; others get the one of the settings.
     """
-    configured: str = request.app.state.services.settings.api.public_url
-    asked = str(request.base_url)
-    return (configured if configured and not caller.is_session else asked).rstrip("/")
+    configured = services_of(request).settings.api.public_url
+    return configured.rstrip("/") if configured and not caller.is_portal else callers_of(request).address(request)

@@ -12,10 +12,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api import errors
+from api.callers import WINDOW_SECONDS, Callers, OwnCallers
 from api.changes import Changes
-from api.dependencies import WINDOW_SECONDS
 from api.documentation import openapi
 from api.events import EventFeed
+from api.gateway import GatewayCallers, GatewayOnly
 from api.gold import BuildClock
 from api.middleware import HeadersAndMetrics
 from api.overview import Overview
@@ -88,7 +89,7 @@ def create_app(
     app.state.wake = wake
     app.state.clock = clock
     app.state.metrics = metrics
-    app.state.limiter = RateLimiter(services.settings.api.requests_per_minute, WINDOW_SECONDS)
+    app.state.callers = _callers(app, services, metrics, clock)
     app.state.build = BuildClock(services.warehouse)
     app.state.overview = Overview(services, metrics, clock)
     app.state.events = EventFeed(Changes(services.warehouse), app.state.overview, metrics, clock)
@@ -102,6 +103,16 @@ def create_app(
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     app.add_middleware(HeadersAndMetrics, metrics=metrics)
     return app
+
+
+def _callers(app: FastAPI, services: Services, metrics: Metrics, clock: Callable[[], datetime]) -> Callers:
+    """Found by the gateway's headers where there is one, which then is the only one let in; else by keys and sessions of our own."""
+    settings = services.settings
+    limiter = RateLimiter(settings.api.requests_per_minute, WINDOW_SECONDS)
+    if secret := settings.gateway.secret.get_secret_value():
+        app.add_middleware(GatewayOnly, secret=secret)
+        return GatewayCallers(settings, limiter, metrics, clock)
+    return OwnCallers(services, limiter, metrics, clock)
 
 
 def documented_routes() -> list[APIRoute]:

@@ -11,6 +11,7 @@ from api.errors import PROBLEM_JSON, Problem
 from api.formats import Format
 
 SCOPES = {
+    "submit": "hand in requests and nothing else",
     "intake": "hand in letters, data files and requests",
     "read": "read gold and the live state",
     "review": "see letters and decide about them",

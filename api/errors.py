@@ -15,11 +15,13 @@ from starlette.exceptions import HTTPException
 
 from services.errors import (
     AccessError,
+    BackupError,
     BusyError,
     ConfigurationError,
     ConflictError,
     ContractError,
     ExtractionError,
+    GatewayError,
     GeocodingError,
     GoneError,
     IntakeError,
@@ -77,6 +79,8 @@ STATUS_OF: Mapping[type[Exception], int] = {
     BusyError: 503,
     ConfigurationError: 500,
     ExtractionError: 500,
+    BackupError: 500,
+    GatewayError: 500,
     GeocodingError: 500,
     PublishError: 500,
     OrchestratorError: 500,
@@ -129,7 +133,8 @@ def problem(
     return JSONResponse({**body, **(extra or {})}, status_code=status, headers=dict(headers or {}), media_type=PROBLEM_JSON)
 
 
-def _platform_error(request: Request, error: Exception) -> Response:
+def platform_error(request: Request, error: Exception) -> Response:
+    """The problem that an expected exception leaves as."""
     status = status_of(error)
     headers: dict[str, str] = {}
     detail = str(error)
@@ -177,6 +182,6 @@ def unexpected(request: Request, error: Exception) -> Response:
 
 def install(app: FastAPI) -> None:
     """Let every expected exception of this app leave as a problem; the middleware does the same for all others."""
-    app.add_exception_handler(PlatformError, _platform_error)
+    app.add_exception_handler(PlatformError, platform_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)

@@ -52,6 +52,10 @@ class OrchestratorError(PlatformError):
     """Prefect refused or did not answer."""
 
 
+class GatewayError(PlatformError):
+    """The gateway's control API refused or did not answer."""
+
+
 class IntakeError(PlatformError):
     """A received file or form was refused; the message is the reason given to its sender."""
 
@@ -70,12 +74,12 @@ class PublishError(PlatformError):
     """A build failed its tests or could not be published; gold is as it was."""
 
 
-class NotFoundError(PlatformError):
-    """The named thing does not exist."""
-
-
 class BackupError(PlatformError):
     """A backup could not be taken, is damaged, or does not fit where it is to be restored."""
+
+
+class NotFoundError(PlatformError):
+    """The named thing does not exist."""
 
 
 class GoneError(NotFoundError):

@@ -39,7 +39,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         | {"inserted", "updated", "deleted", "repaired", "left_out", "written"}
         | {"tables", "rows", "objects", "damaged", "removed"}
     ),
-    "capability": frozenset({"warehouse", "objects", "state", "mirror", "orchestrator", "geoserver"}),
+    "capability": frozenset({"warehouse", "objects", "state", "mirror", "orchestrator", "geoserver", "gateway"}),
     "call": frozenset({"query", "statement", "insert", "read", "write", "open", "put", "look", "list", "delete"}),
     # missing: there is no such thing. refused: the same call fails again. unavailable: it may succeed later. broken: nobody foresaw it.
     "outcome": frozenset({"done", "missing", "refused", "unavailable", "broken"}),
@@ -180,10 +180,10 @@ class Metrics:
             "Since when something waits to be built into gold; 0: nothing",
             registry=self.registry,
         )
-        self.listeners = Gauge("cartulary_event_listeners", "Open connections of /v1/events", registry=self.registry)
         self.backup_finished = Gauge(
             "cartulary_backup_finished_timestamp_seconds", "When the newest backup was complete, 0 without one", registry=self.registry
         )
+        self.listeners = Gauge("cartulary_event_listeners", "Open connections of /v1/events", registry=self.registry)
 
     def know_operations(self, names: Iterable[str]) -> None:
         """The only values of the label `operation`: the API's route names, never paths."""
@@ -272,11 +272,11 @@ class Metrics:
         self.failed_builds.set(failed_builds)
         self.unseen.set(unseen_since.timestamp() if unseen_since else 0)
 
-    def set_work(self, counts: Mapping[str, Mapping[str, int]], oldest: Mapping[str, datetime], struggling: Mapping[str, int]) -> None:
     def set_backup(self, finished_at: datetime | None) -> None:
         """When the newest backup was complete; None when there is none."""
         self.backup_finished.set(finished_at.timestamp() if finished_at else 0)
 
+    def set_work(self, counts: Mapping[str, Mapping[str, int]], oldest: Mapping[str, datetime], struggling: Mapping[str, int]) -> None:
         """Replace the numbers of work items per kind and state, when the oldest outstanding one of each kind was added, and how many
         of each kind keep failing."""
         self.struggling_work.clear()

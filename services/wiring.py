@@ -12,7 +12,9 @@ from services.contracts import DatasetContract, load_contracts
 from services.errors import WarehouseError
 from services.extraction.base import Extractor
 from services.extraction.ocr import OcrExtractor
+from services.gateway.base import Keys
 from services.gateway.keys import KeyRegistry
+from services.gateway.tyk import TykKeys
 from services.geocoding.base import Geocoder
 from services.geocoding.register import RegisterGeocoder
 from services.intake.intake import Intake
@@ -22,9 +24,9 @@ from services.object_store.metered import MeteredObjectStore
 from services.orchestrator.base import Orchestrator
 from services.orchestrator.inline import InlineOrchestrator
 from services.settings import Settings
+from services.state.backup import confirm_restored
 from services.state.state import State
 from services.warehouse.client import Warehouse
-from services.state.backup import confirm_restored
 from services.warehouse.migrate import migrate
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Services:
     intake: Intake
     extractor: Extractor
     geocoder: Geocoder
-    keys: KeyRegistry
+    keys: Keys
     contracts: Mapping[str, DatasetContract]
 
 
@@ -62,10 +64,10 @@ def open_services(settings: Settings, *, is_restoring: bool = False) -> Iterator
             logger.warning("What comes in is kept until the warehouse answers: %s", error)
         state = State.open(settings)
         stack.callback(state.close)
-        state.work.release_dead()
-        objects = _open_objects(settings)
         if not is_restoring:
             confirm_restored(state.database)
+        state.work.release_dead()
+        objects = _open_objects(settings)
         contracts = load_contracts()
         extractor = _open_extractor(settings, objects, state)
         stack.callback(extractor.close)
@@ -77,9 +79,21 @@ def open_services(settings: Settings, *, is_restoring: bool = False) -> Iterator
             intake=Intake(settings=settings, objects=objects, state=state, warehouse=warehouse, contracts=contracts),
             extractor=extractor,
             geocoder=_open_geocoder(settings, warehouse, state),
-            keys=KeyRegistry(state),
+            keys=_open_keys(settings, state, stack),
             contracts=contracts,
         )
+
+
+@contextmanager
+def open_keys(settings: Settings) -> Iterator[Keys]:
+    """The API keys alone: neither the warehouse nor the objects need to be there, and with a gateway not even the state."""
+    with ExitStack() as stack:
+        if settings.gateway.url:
+            yield _tyk_keys(settings, stack)
+            return
+        state = State.open(settings)
+        stack.callback(state.close)
+        yield KeyRegistry(state)
 
 
 def open_orchestrator(settings: Settings, work: Callable[[Callable[[], bool]], object]) -> Orchestrator:
@@ -109,6 +123,16 @@ def _open_geocoder(settings: Settings, warehouse: Warehouse, state: State) -> Ge
         client = NominatimClient(settings.geocoding)
         return NominatimGeocoder(client, warehouse, state.geocode_cache, settings.geocoding, clock=lambda: datetime.now(UTC))
     return RegisterGeocoder(warehouse)
+
+
+def _open_keys(settings: Settings, state: State, stack: ExitStack) -> Keys:
+    return _tyk_keys(settings, stack) if settings.gateway.url else KeyRegistry(state)
+
+
+def _tyk_keys(settings: Settings, stack: ExitStack) -> Keys:
+    keys = TykKeys(settings.gateway)
+    stack.callback(keys.close)
+    return keys
 
 
 def _open_objects(settings: Settings) -> ObjectStore:

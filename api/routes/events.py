@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from sse_starlette import EventSourceResponse
 
-from api.dependencies import ReadCaller, is_still
+from api.dependencies import ReadCaller, callers_of
 from api.documentation import raw
 from api.events import HEARTBEAT_SECONDS, EventFeed
 
@@ -36,10 +36,11 @@ async def listen_to_events(
     """Events `letter`, `submission`, `upload`, `build` and `status`, each with the newest state of its subject; a comment every 15 seconds.
 
     Positions are null for callers without the scope review or exact. The stream ends within seconds of the end of the session or the
-    revocation of the key. The same state may come twice after a reconnection.
+    revocation of the key, behind a gateway after five minutes: come back with Last-Event-ID. The same state may come twice then.
     """
     feed: EventFeed = request.app.state.events
     feed.check_room()
-    stream = feed.listen(last_event_id, sees_positions=caller.sees_positions, is_still_allowed=lambda: is_still(request, caller))
+    callers = callers_of(request)
+    stream = feed.listen(last_event_id, sees_positions=caller.sees_positions, is_still_allowed=lambda: callers.is_still(request, caller))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return EventSourceResponse(stream, headers=headers, ping=HEARTBEAT_SECONDS, send_timeout=30)

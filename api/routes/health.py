@@ -12,7 +12,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from api.dependencies import MetricsOf, ServicesOf, needs
+from api.dependencies import MetricsOf, ServicesOf, may_read_metrics
 from api.documentation import raw
 from api.overview import Overview
 from services.errors import PlatformError
@@ -111,10 +111,10 @@ async def _checked(question: Callable[[], object]) -> Capability:
     "/metrics",
     response_class=Response,
     responses=raw("text/plain", 'cartulary_http_requests_total{operation="list_areas"} 7', "Prometheus' text format", 401, 403, 429, 503),
-    dependencies=[needs("read")],
+    dependencies=[may_read_metrics()],
 )
 def get_metrics(request: Request, metrics: MetricsOf) -> Response:
-    """Metrics of this process for Prometheus."""
+    """Metrics of this process for Prometheus, which may also bring the token of `CARTULARY_API__METRICS_TOKEN`."""
     overview: Overview = request.app.state.overview
     overview.now()
     return Response(metrics.render(), headers={"Content-Type": CONTENT_TYPE})

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Header, Path, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.browsing import one_subject
-from api.dependencies import IntakeCaller, NowOf, ServicesOf, needs
+from api.dependencies import NowOf, ServicesOf, SubmitCaller, needs
 from api.documentation import answers
 from api.models.live import SUBMISSION_EXAMPLE, SUBMISSION_ID, SubmissionOut, SubmissionReceipt
 from api.presentation import submission
@@ -58,7 +58,7 @@ EXAMPLES = {
 def add_submission(
     request: Request,
     services: ServicesOf,
-    caller: IntakeCaller,
+    caller: SubmitCaller,
     now: NowOf,
     body: Annotated[SubmissionIn, Body(openapi_examples=EXAMPLES)],
     idempotency_key: Annotated[

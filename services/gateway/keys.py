@@ -7,41 +7,21 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.errors import ConfigurationError, NotFoundError
+from services.errors import NotFoundError
+from services.gateway.base import PREFIX, ApiKey, NewApiKey, known_scopes
 from services.state.api_keys import StoredKey
-from services.state.sessions import ALL_SCOPES
 from services.state.state import State
 
-PREFIX = "ctl"
 # A key that another process revokes works here for this long at most; asking the database costs 0.3 ms each time.
 CACHE_LIFETIME = timedelta(seconds=5)
 CACHE_ENTRIES = 10_000
 _NO_HASH = "0" * 64
 
 
-@dataclass(frozen=True)
-class ApiKey:
-    """Who is asking, and what they may do."""
-
-    key_id: str
-    name: str
-    scopes: frozenset[str]
-    created_at: datetime
-    revoked_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class NewApiKey(ApiKey):
-    """A key at the only moment when its secret is known: `secret` is the whole `ctl_<id>_<secret>`."""
-
-    secret: str = ""
-
-
 class KeyRegistry:
-    """Creates, lists, revokes and checks API keys; safe for any number of threads."""
+    """Keys in the state database."""
 
     def __init__(
         self,
@@ -57,11 +37,7 @@ class KeyRegistry:
 
     def create(self, name: str, scopes: Iterable[str], now: datetime) -> NewApiKey:
         """A new key; its secret cannot be asked for again. ConfigurationError for a scope that does not exist."""
-        wanted = frozenset(scopes)
-        unknown = sorted(wanted - set(ALL_SCOPES))
-        if unknown or not wanted:
-            problem = f"There is no scope {', '.join(unknown)}" if unknown else "A key needs a scope"
-            raise ConfigurationError(f"{problem}: choose from {', '.join(ALL_SCOPES)}.")
+        wanted = known_scopes(scopes)
         key_id = self._new_id()
         secret = f"{PREFIX}_{key_id}_{self._new_secret()}"
         # A plain hash is enough for 256 random bits; slow hashes are for passwords that people choose.

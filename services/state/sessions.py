@@ -14,7 +14,7 @@ from services.state.tables import sessions
 
 TOKEN_LIFETIME = timedelta(minutes=15)
 SESSION_LIFETIME = timedelta(days=7)
-ALL_SCOPES = ("intake", "read", "review", "exact", "admin")
+ALL_SCOPES = ("submit", "intake", "read", "review", "exact", "admin")
 
 
 class Sessions:

@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient as TestClient
 
 STATEMENTS = re.split(r";\s*\n", (Path(__file__).with_name("gold.sql")).read_text(encoding="utf-8"))
-ALL_SCOPES = ("intake", "read", "review", "exact", "admin")
+ALL_SCOPES = ("submit", "intake", "read", "review", "exact", "admin")
 
 
 def fill_gold(warehouse: Warehouse) -> None:

@@ -12,6 +12,7 @@ import pytest
 from api_support import ALL_SCOPES, TestClient, Wakes
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from pydantic import SecretStr
 
 from api.app import create_app, documented_routes
 from api.errors import STATUS_OF, status_of
@@ -23,6 +24,7 @@ from services.warehouse.client import Warehouse
 from services.wiring import Services
 
 OPEN = {"/health/live", "/health/ready", "/portal/login", "/intake/{token}"}
+SUBMISSION = {"channel": "web", "city": "Lindenau", "facility_kind": "pharmacy"}
 PATHS = {
     "code": "0001",
     "facility_id": "node-1",
@@ -65,15 +67,16 @@ def test_every_route_needs_a_key_and_the_scope_it_documents(
         nobody = anonymous.request(method, address(path))
         assert nobody.status_code == 401, path
         assert "X-API-Key" in nobody.json()["detail"]
-        others = [other for other in ALL_SCOPES if other not in (scope, "admin")]
+        granting = {scope, "admin", "intake" if scope == "submit" else scope}
+        others = [other for other in ALL_SCOPES if other not in granting]
         refused = anonymous.request(method, address(path), headers=key_of(*others))
         assert refused.status_code == 403, (path, refused.text)
         assert scope in refused.json()["detail"]
         if path == "/v1/events":
             continue  # endless: see test_events
-        for allowed in (scope, "admin"):
+        for allowed in granting:
             assert anonymous.request(method, address(path), headers=key_of(allowed)).status_code not in (401, 403), path
-    assert seen == {"intake", "read", "review", "exact"}
+    assert seen == {"submit", "intake", "read", "review", "exact"}
 
 
 def test_no_route_is_undocumented(app: FastAPI) -> None:
@@ -172,6 +175,31 @@ def test_a_bearer_token_is_a_key_too(anonymous: TestClient, key_of: Callable[...
     answer = anonymous.get("/metrics", headers={"Authorization": f"Bearer {key_of('read')['X-API-Key']}"})
     assert answer.status_code == 200
     assert anonymous.get("/metrics", headers={"Authorization": "Bearer wrong"}).status_code == 401
+
+
+def test_the_metrics_token_reads_metrics_and_nothing_else(services: Services, anonymous: TestClient) -> None:
+    token = {"Authorization": "Bearer m3trics-token"}
+    assert anonymous.get("/metrics", headers=token).status_code == 401, "not set, it is no token"
+    assert anonymous.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 401
+    services.settings.api.metrics_token = SecretStr("m3trics-token")
+    answer = anonymous.get("/metrics", headers=token)
+    assert answer.status_code == 200
+    assert "cartulary_http_requests_total" in answer.text
+    for _ in range(services.settings.api.requests_per_minute + 1):
+        assert anonymous.get("/metrics", headers=token).status_code == 200
+    for wrong in ({"Authorization": "Bearer m3trics"}, {"X-API-Key": "m3trics-token"}, {}):
+        assert anonymous.get("/metrics", headers=wrong).status_code == 401
+    for path in ("/v1/areas", "/v1/status", "/v1/uploads"):
+        assert anonymous.get(path, headers=token).status_code == 401
+
+
+def test_a_key_of_the_form_hands_in_requests_and_nothing_else(anonymous: TestClient, key_of: Callable[..., dict[str, str]]) -> None:
+    form = {**key_of("submit"), "Idempotency-Key": "0123456789"}
+    assert anonymous.post("/v1/submissions", json=SUBMISSION, headers=form).status_code == 202
+    assert anonymous.post("/v1/uploads", files=[("files", ("a.csv", b"a,b\n1,2\n"))], headers=form).status_code == 403
+    assert anonymous.post("/v1/upload-sessions", json={"file_name": "a.csv"}, headers=form).status_code == 403
+    for path in ("/v1/areas", "/v1/uploads", "/v1/requests", "/metrics"):
+        assert anonymous.get(path, headers=form).status_code == 403
 
 
 def test_the_portals_link_logs_in_once(services: Services, anonymous: TestClient) -> None:
@@ -273,6 +301,8 @@ ERRORS = {
     errors.BusyError: 503,
     errors.IntakeError: 422,
     errors.ExtractionError: 500,
+    errors.BackupError: 500,
+    errors.GatewayError: 500,
     errors.GeocodingError: 500,
     errors.PublishError: 500,
     errors.OrchestratorError: 500,
