@@ -20,7 +20,8 @@ PLACEHOLDER = re.compile(
 )
 SHORTEST_SECRET = 12
 STAFF_LINE = re.compile(r"\S+\s+\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
-INIT = "cartulary init"
+# Works from a fresh checkout too, and from a shell that knows no virtual environment.
+INIT = "make init"
 
 
 def env_file(stack: Stack) -> Iterator[Verdict]:
@@ -60,10 +61,11 @@ def secrets(stack: Stack) -> Iterator[Verdict]:
     staff = stack.variables.get(STAFF, "").splitlines()
     if strange := [line.split()[0] for line in staff if line.strip() and not STAFF_LINE.fullmatch(line.strip())]:
         yield wrong(
-            f"{STAFF}: no bcrypt hash for {', '.join(strange)}", repair=f".env: remove these lines, then `{INIT} --user {strange[0]}`"
+            f"{STAFF}: no bcrypt hash for {', '.join(strange)}",
+            repair=f".env: remove these lines, then `{INIT} ARGS='--user {strange[0]}'`",
         )
     elif not staff:
-        yield wrong(f"{STAFF} names nobody", repair=f"{INIT} --user NAME")
+        yield wrong(f"{STAFF} names nobody", repair=f"{INIT} ARGS='--user NAME'")
     if not (empty or bad or same or strange) and staff:
         yield well(f"{len(values)} set, {len(staff)} of the staff")
 
