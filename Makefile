@@ -11,7 +11,7 @@ NODE_BIN := $(abspath $(VENV))/node
 export PATH := $(abspath $(BIN)):$(NODE_BIN):$(PATH)
 export TZ := UTC
 
-.PHONY: help setup init demo test test-images lint format lock bench portal nominatim system-deps clean
+.PHONY: help setup init encrypt-env decrypt-env demo test test-images lint format lock bench portal nominatim system-deps clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +55,19 @@ portal: $(PORTAL)/dist/index.html ## Build the portal
 
 init: $(VENV)/demo.stamp ## Write .env for the stack: every secret made anew, nothing overwritten (ARGS='--domain example.org --user anna')
 	$(BIN)/cartulary init $(ARGS)
+
+# As a whole, not line by line: SOPS' own format for .env files refuses a value of several lines, as STAFF_USERS is with two people.
+encrypt-env: ## .env into .env.sops, for your own repository (needs sops and .sops.yaml: docs/secrets.md)
+	@command -v sops >/dev/null || { echo "sops is missing: docs/secrets.md says where it comes from."; exit 1; }
+	@test -f .env || { echo "There is no .env to encrypt: make init"; exit 1; }
+	@sops --encrypt --input-type binary --output-type json .env > .env.sops.partial && mv .env.sops.partial .env.sops || { rm -f .env.sops.partial; exit 1; }
+	@echo "wrote .env.sops"
+
+decrypt-env: ## .env from .env.sops, mode 600; never over one that is there
+	@command -v sops >/dev/null || { echo "sops is missing: docs/secrets.md says where it comes from."; exit 1; }
+	@test ! -e .env || { echo ".env is there already: move it away first."; exit 1; }
+	@umask 077 && sops --decrypt --input-type json --output-type binary .env.sops > .env.partial && mv -n .env.partial .env || { rm -f .env.partial; exit 1; }
+	@echo "wrote .env"
 
 demo: $(VENV)/demo.stamp portal ## The whole main job on a fictional town, then the portal (ARGS=--no-serve to stop there)
 	$(BIN)/cartulary --data-dir data/demo demo $(ARGS)
