@@ -17,7 +17,7 @@ from dotenv import dotenv_values, set_key
 
 from flows.console import JsonFlag, out, print_json
 from services.errors import ConfigurationError
-from services.gateway.keys import PREFIX as KEY_PREFIX
+from services.gateway.base import PREFIX as KEY_PREFIX
 from services.settings import PREFIX, PROJECT_ROOT
 
 EXAMPLE = PROJECT_ROOT / ".env.example"
