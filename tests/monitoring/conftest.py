@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "dbt")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "dbt"))
 
 from dbt_support import START, Bronze, bare_services
 from warehouse_support import ServingProcess
@@ -71,10 +72,17 @@ def _files(warehouse: Warehouse) -> None:
         for number in (3, 4)
     ]
     warehouse.insert("bronze.rejected_rows", rejected)
-    load = {"load_id": "facilities-9-1", "upload_id": "e" * 64, "dataset": "facilities", "mode": "append", "generation": 9, "state": "loaded"}
+    load = {
+        "load_id": "facilities-9-1",
+        "upload_id": "e" * 64,
+        "dataset": "facilities",
+        "mode": "append",
+        "generation": 9,
+        "state": "loaded",
+    }
     then = START + timedelta(hours=20)
     times = {"asked_at": then, "started_at": then, "finished_at": then + timedelta(seconds=42)}
-    warehouse.insert("bronze.loads", [{**load, **times, "received_rows": 12, "landed_rows": 10, "rejected_rows": 2}])
+    warehouse.insert("bronze.loads", [{**load, **times, "generation": 9, "received_rows": 12, "landed_rows": 10, "rejected_rows": 2}])
 
 
 def _by_model(bronze: Bronze) -> None:

@@ -111,7 +111,11 @@ def tables(sql: str) -> set[str]:
 
 # --- PromQL -------------------------------------------------------------------------------------------------------------------
 
-KEYWORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "offset", "bool", "inf", "nan"}
+TOKEN = re.compile(r'"[^"]*"|[A-Za-z_:][\w:]*|\d[\w.]*|\[[^\]]*\]|[=!]~|!=|\S')
+NAME = re.compile(r"[A-Za-z_:][\w:]*")
+# What has labels in brackets behind it, and the other words that are no metric.
+GROUPING = {"by", "without", "on", "ignoring", "group_left", "group_right"}
+WORDS = {"and", "or", "unless", "offset", "bool", "inf", "nan"}
 # Recorded by our own rules, or made by Prometheus itself.
 BUILT_IN = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "severity"}}
 
@@ -136,16 +140,20 @@ class Promql:
 
     def selectors(self) -> list[Selector]:
         """All metrics with their matchers."""
-        bare = re.sub(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ", self.text)
-        # What stands in quotes outside of braces is an argument of a function.
-        kept = re.sub(r'"[^"]*"(?![^{]*\})', '""', bare)
-        found = []
-        for name, braces in re.findall(r"(?<![\w:.\"$])([a-zA-Z_:][\w:]*)\s*(?!\s*\()(\{[^}]*\})?", re.sub(r"\[[^]]*\]", " ", kept)):
-            is_function = re.search(rf"\b{re.escape(name)}\s*\(", bare) is not None
-            if name.lower() in KEYWORDS or is_function or re.fullmatch(r"\d*[smhdwy]", name):
+        tokens = TOKEN.findall(self.text)
+        found, place = [], 0
+        while place < len(tokens):
+            token, following = tokens[place], (tokens[place + 1 :] or [""])[0]
+            place += 1
+            if token in GROUPING:
+                place = tokens.index(")", place) + 1
+            elif not NAME.fullmatch(token) or token.lower() in WORDS or following in ("(", "by", "without"):
                 continue
-            matchers = re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"', braces or "")
-            found.append(Selector(name, tuple(matchers)))
+            else:
+                end = tokens.index("}", place) if following == "{" else place
+                matchers = re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"', "".join(tokens[place:end]))
+                found.append(Selector(token, tuple(matchers)))
+                place = end
         return found
 
     def grouped(self) -> set[str]:

@@ -92,10 +92,10 @@ def test_panels_say_what_they_show_and_have_a_place(path: Path) -> None:
         assert panel["targets"], panel["title"]
         references = [target["refId"] for target in panel["targets"]]
         assert len(references) == len(set(references)), panel["title"]
-        if panel["type"] in ("timeseries", "stat", "heatmap") and panel["type"] != "heatmap":
+        if panel["type"] in ("timeseries", "stat"):
             assert panel["fieldConfig"]["defaults"].get("unit"), f"{panel['title']} has no unit"
     places = [panel["gridPos"] for panel in board["panels"]]
-    assert all(0 <= place["x"] and place["x"] + place["w"] <= 24 for place in places)
+    assert all(place["x"] >= 0 and place["x"] + place["w"] <= 24 for place in places)
     for one, other in combinations(places, 2):
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
         below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
@@ -134,7 +134,9 @@ def test_data_sources_are_those_that_are_provisioned() -> None:
     provisioned = yaml.safe_load((GRAFANA / "provisioning/datasources/cartulary.yml").read_text(encoding="utf-8"))["datasources"]
     kinds = {source["uid"]: source["type"] for source in provisioned}
     for path in BOARDS:
-        for uid, kind in re.findall(r'"datasource":\{"type":"([^"]+)","uid":"([^"]+)"\}', json.dumps(load_board(path), separators=(",", ":"))):
+        for uid, kind in re.findall(
+            r'"datasource":\{"type":"([^"]+)","uid":"([^"]+)"\}', json.dumps(load_board(path), separators=(",", ":"))
+        ):
             assert kinds[kind] == uid
     for source in provisioned:
         assert not source["editable"]
