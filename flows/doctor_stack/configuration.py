@@ -77,6 +77,8 @@ def compose_file(stack: Stack) -> Iterator[Verdict]:
         yield well(f"{len(stack.services)} services, profiles: {stack.variables.get('COMPOSE_PROFILES') or 'none'}")
         return
     missing = MISSING_VARIABLE.search(problem)
+    if ".env: permission denied" in problem:
+        raise ToldElsewhereError
     if missing is None:
         yield wrong(f"Docker Compose refuses it: {problem}", repair="docker compose config --quiet, and correct the line that it names")
         return

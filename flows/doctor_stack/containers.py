@@ -71,9 +71,10 @@ def read_container(told: dict[str, Any]) -> Container:
     )
 
 
-def is_one_off(told: dict[str, Any]) -> bool:
-    """Whether `docker compose run` made it, beside the services."""
-    return (told["Config"].get("Labels") or {}).get(f"{LABEL}.oneoff") in ("True", "true")
+def is_of_a_service(told: dict[str, Any]) -> bool:
+    """Whether `docker compose up` made it: `docker compose run` makes others beside the services."""
+    labels = told["Config"].get("Labels") or {}
+    return f"{LABEL}.service" in labels and labels.get(f"{LABEL}.oneoff") not in ("True", "true")
 
 
 def _published(told: dict[str, Any]) -> set[tuple[int, str]]:

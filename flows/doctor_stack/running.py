@@ -12,10 +12,11 @@ from flows.doctor_stack.stack import Stack, ToldElsewhereError
 from flows.doctor_stack.verdict import Verdict, limit, size, warning, well, wrong
 
 NEAR_LIMIT = 90.0
+LONGEST_REASON = 240
 OFTEN, LATELY = 3, timedelta(hours=1)
 UP = "docker compose up -d --wait"
 STATS_SECONDS, SIZES_SECONDS = 30.0, 60.0
-UNITS = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+UNITS = ("", "K", "M", "G", "T")
 
 
 def started(stack: Stack) -> Iterator[Verdict]:
@@ -33,7 +34,7 @@ def started(stack: Stack) -> Iterator[Verdict]:
     for container in waiting:
         yield wrong(
             f"{container.service} was made and never started{_because(container.error)}",
-            repair=f"{UP}, which names what it waits for",
+            repair=f"{UP}, {'once that is repaired' if container.error else 'which names what it waits for'}",
         )
     if not absent and not waiting:
         running = sum(container.is_running for container in stack.containers)
@@ -151,8 +152,8 @@ def volumes(stack: Stack) -> Iterator[Verdict]:
         yield well(f"not measured: {error}")
         return
     sizes = {line["Name"].removeprefix(f"{project}_"): _bytes(line["Size"]) for line in listed if _is_ours(line["Labels"], project)}
-    largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
-    yield well(f"{size(sum(sizes.values()))} in {len(sizes)}; largest: {', '.join(f'{name} {size(sizes[name])}' for name in largest)}")
+    largest = [f"{name} {size(sizes[name])}" for name in sorted(sizes, key=lambda name: -sizes[name])[:5]]
+    yield well(f"{size(sum(sizes.values()))} in {len(sizes)}{'; largest: ' if largest else ''}{', '.join(largest)}")
 
 
 def changed(stack: Stack) -> Iterator[Verdict]:
@@ -188,7 +189,10 @@ def _ended(stack: Stack) -> Iterator[Container]:
 
 
 def _because(reason: str) -> str:
-    return f": {reason}" if reason else ""
+    """The end of a long reason says most: causes come last."""
+    if not reason:
+        return ""
+    return f": {reason}" if len(reason) <= LONGEST_REASON else f": …{reason[-LONGEST_REASON:]}"
 
 
 def _more_memory(stack: Stack, container: Container) -> str:
@@ -213,8 +217,9 @@ def _is_ours(labels: str, project: str) -> bool:
 
 
 def _bytes(text: str) -> float:
-    """`54.62MiB`, `1.2GB`, `0B` or `N/A`, as bytes."""
+    """`54.62MiB`, `428KiB`, `1.2GB`, `0B` or `N/A`, as bytes: stats count in 1024, sizes of volumes in 1000."""
     found = re.match(r"\s*([\d.]+)\s*([kKMGT]?)(i?)B", text)
     if not found:
         return 0.0
-    return float(found[1]) * (1024.0 ** " kMGT".index(found[2] or " ") if found[3] or not found[2] else UNITS[f"{found[2]}B"])
+    base = 1024.0 if found[3] else 1000.0
+    return float(found[1]) * base ** UNITS.index(found[2].upper())

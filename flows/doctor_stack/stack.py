@@ -12,7 +12,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-from flows.doctor_stack.containers import LABEL, Container, is_one_off, read_container
+from flows.doctor_stack.containers import LABEL, Container, is_of_a_service, read_container
 from flows.doctor_stack.docker import Answer, Docker, DockerError
 from flows.doctor_stack.machine import Machine
 
@@ -159,7 +159,7 @@ class Stack:
         by = f"label={LABEL}.project.working_dir={self.folder}" if self.config_problem else f"label={LABEL}.project={self.config['name']}"
         ids = self.docker.read("ps", "--all", "--quiet", "--no-trunc", "--filter", by).split()
         told = self.docker.json("inspect", "--type", "container", *ids) if ids else []
-        return sorted((read_container(one) for one in told if not is_one_off(one)), key=lambda container: container.name)
+        return sorted((read_container(one) for one in told if is_of_a_service(one)), key=lambda container: container.name)
 
     def container(self, service: str) -> Container:
         """The running container of a service; nothing to say where it does not run."""
@@ -173,5 +173,4 @@ class Stack:
         answer = self.docker.ask("logs", "--tail", str(lines), container.id)
         told = [line.strip() for line in f"{answer.out}\n{answer.err}".splitlines() if line.strip()] if answer.code == 0 else []
         loud = [line for line in told if re.search(r"error|fatal|denied|refused|cannot|failed|exception|panic", line, re.IGNORECASE)]
-        line = (loud or told or [""])[-1]
-        return line if len(line) <= 240 else f"{line[:240]}…"
+        return (loud or told or [""])[-1]

@@ -70,6 +70,7 @@ class Scene:
     info: dict[str, Any]
     config: dict[str, Any]
     containers: list[dict[str, Any]]
+    patch: pytest.MonkeyPatch
     answers: dict[str, tuple[int, str, str]] = field(default_factory=dict)
 
     def answer(self, arguments: str, out: str = "", *, code: int = 0, err: str = "") -> None:
@@ -119,7 +120,7 @@ def make_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     (folder / ".env").chmod(0o600)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     info = recorded("info") | {"KernelVersion": platform.release(), "MemTotal": 8_200_000_000, "DockerRootDir": str(tmp_path)}
-    scene = Scene(folder, FakeMachine(tmp_path / "proc"), info, _config(), [_container(name) for name in (*SERVICES, JOB)])
+    scene = Scene(folder, FakeMachine(tmp_path / "proc"), info, _config(), [_container(name) for name in (*SERVICES, JOB)], monkeypatch)
     scene.answer("version", json.dumps(recorded("version")))
     scene.answer("compose version --short", "2.40.3-3\n")
     scene.answer("compose config --quiet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from docker_fake import NOW, SERVICES, Scene, as_recorded, inside, prometheus, recorded
@@ -57,6 +58,19 @@ def no_env(scene: Scene) -> None:
 
 def env_is_open(scene: Scene) -> None:
     (scene.folder / ".env").chmod(0o644)
+
+
+def env_is_anothers(scene: Scene) -> None:
+    # Tests may run as root, who may read everything.
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == ".env":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    scene.patch.setattr(Path, "read_bytes", refuse)
+    scene.answer("compose config --quiet", code=1, err=f"open {scene.folder}/.env: permission denied")
 
 
 def secret_is_empty(scene: Scene) -> None:
@@ -328,6 +342,7 @@ CASES: list[tuple[Callable[[Scene], None], str, str, str, str]] = [
     (engine_lacks_start_interval, "docker engine", WRONG, "at least 25.0 is needed, as compose.yaml sets start_interval", "sudo apt-get"),
     (compose_is_missing, "docker compose", WRONG, "missing", "sudo apt-get install docker-compose-plugin"),
     (compose_is_old, "docker compose", WRONG, "2.20.2; at least 2.24.4", "sudo apt-get install docker-compose-plugin"),
+    (env_is_anothers, "env file", WRONG, "not this user's to read", "sudo chown $(id -un)"),
     (no_env, "env file", WRONG, "there is no", "make init"),
     (env_is_open, "env file", WRONG, "mode 644", "chmod 600"),
     (secret_is_empty, "secrets", WRONG, "not set: REDIS_PASSWORD", "make init"),

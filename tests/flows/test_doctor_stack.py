@@ -19,6 +19,7 @@ from flows.doctor import Finding
 from flows.doctor_stack.docker import version
 from flows.doctor_stack.examination import DIAGNOSIS, PREFLIGHT, examine_stack, is_stack
 from flows.doctor_stack.machine import Machine
+from flows.doctor_stack.running import _bytes
 from services.settings import PROJECT_ROOT
 
 NAMES = {look.__name__.replace("_", " ") for look in (*PREFLIGHT, *DIAGNOSIS)}
@@ -111,6 +112,13 @@ def test_no_secret_is_told(scene: Scene) -> None:
     scene.answer("logs", "error: no redis://:canary-of-this-test-0123456789@redis, no second-canary-0123456789\n")
     assert "canary" not in str(examine(scene))
     assert "redis://:***@redis, no ***" in str(examine(scene))
+
+
+def test_containers_of_compose_run_are_none_of_the_stack(scene: Scene) -> None:
+    scene.containers.append(json.loads(json.dumps(scene.container("migrate"))))
+    scene.containers[-1]["State"] |= {"ExitCode": 1}
+    scene.containers[-1]["Config"]["Labels"]["com.docker.compose.oneoff"] = "True"
+    assert "failed job" not in {finding.check for finding in examine(scene)}
 
 
 def test_a_slow_docker_is_not_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,6 +223,14 @@ def test_when_the_folder_is_a_stack(tmp_path: Path) -> None:
     assert not is_stack(tmp_path)
     (tmp_path / ".env").unlink()
     assert not is_stack(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("428KiB", 428 * 1024), ("54.62MiB", 54.62 * 2**20), ("1.2GB", 1.2e9), ("12kB", 12e3), ("0B", 0), ("N/A", 0), ("2GiB", 2**31)],
+)
+def test_sizes_as_docker_writes_them(text: str, count: float) -> None:
+    assert _bytes(text) == count
 
 
 @pytest.mark.parametrize(
