@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         pytest.skip("chromium missing: make system-deps")
-    if not (DIST / "index.html").is_file():
+    if not ((DIST / "index.html").is_file() and (DIST / "form" / "index.html").is_file()):
         pytest.skip("the portal is not built: make portal")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, headless=True, args=FLAGS)
