@@ -47,7 +47,8 @@ def secrets(stack: Stack) -> Iterator[Verdict]:
         raise ToldElsewhereError
     wanted = set(SECRETS) | {name for name in _required(stack) if stack.is_secret(name)} - {STAFF}
     values = {name: stack.variables.get(name, "") for name in sorted(wanted)}
-    if empty := [name for name, value in values.items() if not value]:
+    # Those that `make init` does not know are told of by the finding about the compose file.
+    if empty := [name for name, value in values.items() if not value and name in SECRETS]:
         yield wrong(f"not set: {', '.join(empty)}", repair=f"{INIT}, which adds what .env lacks and changes nothing else")
     bad = {name: weakness for name, value in values.items() if value and (weakness := _weakness(value))}
     for name, weakness in bad.items():

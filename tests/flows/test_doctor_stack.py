@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 from docker_fake import NOW, Scene, as_recorded, inside, make_scene, prometheus, recorded
-from doctor_cases import CASES, NOTE, STOCK, WELL, WRONG, engine_is_dead, env_is_open
+from doctor_cases import CASES, NOTE, STOCK, WELL, WRONG, engine_is_dead, env_is_open, extras_variable_is_missing
 
 from flows.doctor import Finding
 from flows.doctor_stack.docker import version
 from flows.doctor_stack.examination import DIAGNOSIS, PREFLIGHT, examine_stack, is_stack
 from flows.doctor_stack.machine import Machine
 from flows.doctor_stack.running import _bytes
+from flows.init import SECRETS, STAFF
 from services.settings import PROJECT_ROOT
 
 NAMES = {look.__name__.replace("_", " ") for look in (*PREFLIGHT, *DIAGNOSIS)}
@@ -257,6 +258,18 @@ def test_the_command(scene: Scene) -> None:
     assert "Traceback" not in shown.stderr
     # The machine alone, as without a stack.
     assert "python" in {finding["check"] for finding in json.loads(run("--no-stack", "--json").stdout)}
+
+
+def test_each_secret_is_explained() -> None:
+    text = (PROJECT_ROOT / "docs/secrets.md").read_text(encoding="utf-8")
+    named = [re.escape(name).replace("…", r"\w+") for name in re.findall(r"`([A-Z][A-Z0-9_…]+)`", text)]
+    assert [name for name in (*SECRETS, STAFF) if not any(re.fullmatch(pattern, name) for pattern in named)] == []
+
+
+def test_a_secret_that_init_does_not_make_is_told_of_once(scene: Scene) -> None:
+    extras_variable_is_missing(scene)
+    findings = examine(scene)
+    assert [finding.check for finding in findings if "JUPYTER_TOKEN" in finding.found] == ["compose file"]
 
 
 def test_troubleshooting_names_findings_that_exist() -> None:
