@@ -71,6 +71,16 @@ SECRETS: Mapping[str, Callable[[], str]] = {
     "GRAFANA_PASSWORD": text,
     "CH_UI_SECRET": text,
     "NOMINATIM_PASSWORD": text,
+    # Of the extras: Compose wants every one of them, whichever profiles run.
+    "JUPYTER_TOKEN": text,
+    "GEONODE_ADMIN_PASSWORD": text,
+    "GEONODE_DATABASE_PASSWORD": text,
+    "GEONODE_GEODATABASE_PASSWORD": text,
+    "GEONODE_GEOSERVER_PASSWORD": text,
+    "GEONODE_REDIS_PASSWORD": text,
+    "GEONODE_SECRET_KEY": text,
+    "GEONODE_OAUTH2_CLIENT_ID": text,
+    "GEONODE_OAUTH2_CLIENT_SECRET": text,
 }
 STAFF = "STAFF_USERS"
 
