@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 UNITS = {"B": 1 / 1e6, "KiB": 1024 / 1e6, "MiB": 1.048576, "GiB": 1073.741824, "kB": 1e-3, "MB": 1.0, "GB": 1000.0}
@@ -26,6 +27,16 @@ class Measure:
     ready: dict[str, float] = field(default_factory=dict)
     idle: dict[str, float] = field(default_factory=dict)
     peak: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Listen and ask until the block ends."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._sampler.join()
 
     def begin(self) -> None:
         """Listen from now on."""
@@ -55,11 +66,6 @@ class Measure:
                 self.ready.setdefault(service, at)
         self._lines.close()
         self.idle = self.memory()
-
-    def end(self) -> None:
-        """Stop asking."""
-        self._stop.set()
-        self._sampler.join()
 
     def memory(self) -> dict[str, float]:
         """Megabytes by service, now."""

@@ -214,16 +214,15 @@ def private_stack(folder: Path, project: str, *, has_standins: bool, keep: bool)
     stack.initialize()
     try:
         stack.build()
-        stack.measure.begin()
-        try:
-            stack.up()
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{stack.complaints()}") from None
-        finally:
-            stack.measure.started_up()
-        yield stack
+        with stack.measure.measuring():
+            try:
+                stack.up()
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{stack.complaints()}") from None
+            finally:
+                stack.measure.started_up()
+            yield stack
     finally:
-        stack.measure.end()
         if keep:
             print(f"\nkept: docker compose -p {project} --env-file {stack.env} …", flush=True)
         else:
