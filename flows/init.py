@@ -28,7 +28,7 @@ FIRST_PERSON = "admin"
 PERSON = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 # What people write where a secret belongs; also the passwords with which the images come.
 PLACEHOLDER = re.compile(
-    r"(.*(change.?me|placeholder|your.?(password|secret|key)|todo|xxx+).*|<.*>|password|passwort|secret|admin|default|test|example|geoserver|"
+    r"(.*(change.?me|placeholder|your.?(password|secret|key)).*|<.*>|x+|todo|password|passwort|secret|admin|default|test|example|geoserver|"
     r"rustfsadmin|postgres|qaIACxO6wMR3|123.*)",
     re.IGNORECASE,
 )

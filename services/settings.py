@@ -247,3 +247,5 @@ def read_settings(**given: Any) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{PREFIX}{DELIMITER.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors())
         raise ConfigurationError(f"Wrong settings: {wrong}. See .env.example.") from None
+    except PermissionError as error:
+        raise ConfigurationError(f"{error.filename} cannot be read by this user: run the command as its owner.") from None

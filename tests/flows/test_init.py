@@ -75,6 +75,13 @@ def test_placeholders_are_refused_before_anything_is_written(tmp_path: Path, val
     assert path.read_bytes() == before
 
 
+def test_a_random_secret_is_no_placeholder(tmp_path: Path) -> None:
+    """A run of letters that people write as a placeholder may stand in a secret by chance."""
+    path = tmp_path / ".env"
+    path.write_text("REDIS_PASSWORD=aXxXxb7TODOq9changeit4secretpassword\n", encoding="utf-8")
+    assert read(initialize(path).path)["REDIS_PASSWORD"] == "aXxXxb7TODOq9changeit4secretpassword"
+
+
 def test_each_person_has_a_password_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     passwords = dict(initialize(path, people=["alice", "bob"]).passwords)
