@@ -19,6 +19,8 @@ from flows.console import JsonFlag, err, opened_services, out, print_json, print
 from flows.export import export_app
 from flows.init import init
 from flows.keys import keys_app
+from flows.letter_files import letter_files
+from flows.send import send
 from flows.upkeep import docs, migrate, publish
 from services.errors import ConfigurationError, IntakeError, PlatformError
 from services.logs import start_logging
@@ -32,7 +34,6 @@ DOOR = "cli"
 CHUNK = 1 << 20
 # Whoever loads does it now: after so long the file stays in the queue, and the sentence says who is at it.
 LOAD_WAIT_SECONDS = 600.0
-LETTER_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pdf"}
 
 
 class SentenceGroup(TyperGroup):
@@ -65,6 +66,7 @@ app.add_typer(dataset_app, name="dataset")
 app.add_typer(export_app, name="export")
 app.add_typer(backup_app, name="backup")
 app.command()(restore)
+app.command()(send)
 for command in (init, migrate, publish, docs):
     app.command()(command)
 
@@ -119,21 +121,6 @@ def _load_now(services: Services, upload_id: str, dataset: str, mode: str | None
 
     with alone(services, LOADING, clock=utc_now, wait_seconds=LOAD_WAIT_SECONDS) as lease:
         return load_at_once(services, upload_id, dataset, mode, clock=utc_now, progress=show, confirm=lease.confirm)
-
-
-def _letter_files(paths: list[Path]) -> tuple[list[Path], int]:
-    """Files as named, folders searched for letters; and how many other files lie in those folders."""
-    files, left = [], 0
-    for path in paths:
-        if path.is_file():
-            files.append(path)
-            continue
-        for found in sorted(path.rglob("*")):
-            if found.suffix.lower() in LETTER_SUFFIXES and found.is_file():
-                files.append(found)
-            else:
-                left += found.is_file()
-    return files, left
 
 
 @app.command()
@@ -221,7 +208,7 @@ def letters_add(
     as_json: JsonFlag = False,
 ) -> None:
     """Take letters in; the same bytes are the same letter. A refused file is told with its reason and leaves a trace."""
-    files, left = _letter_files(paths)
+    files, left = letter_files(paths)
     receipts = []
     with opened_services(ctx) as services, _progress() as progress:
         task = progress.add_task("taking letters in", total=len(files))

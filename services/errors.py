@@ -53,7 +53,7 @@ class OrchestratorError(PlatformError):
 
 
 class GatewayError(PlatformError):
-    """The gateway's control API refused or did not answer."""
+    """A gateway refused or did not answer: Tyk's control API, or the door of a Cartulary elsewhere."""
 
 
 class IntakeError(PlatformError):

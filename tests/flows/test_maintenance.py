@@ -32,6 +32,7 @@ from flows.run_metrics import forget_ended, runs_registry
 from flows.steps.clean import clean_up
 from services.orchestrator.environment import METRICS_DIRECTORY, prepare_environment
 from services.orchestrator.prefect_api import Run
+from services.state.upload_sessions import Announced
 
 COUNTING = """
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -210,6 +211,9 @@ def test_what_has_expired_is_thrown_away_and_nothing_else(services: Services) ->
     state.idempotency.begin("new", "hash", now)
     assert state.sessions.redeem(state.sessions.create_one_time_token(old), old)
     session = state.sessions.redeem(state.sessions.create_one_time_token(now), now)
+    file = Announced("a.csv", "dataset", "facilities", "", "api", 1000)
+    state.upload_sessions.create(file, old)
+    link = state.upload_sessions.create(file, now)
     state.locks._take("build", "token", "dead", 1, old)
     services.warehouse.command("create table bronze.incoming_fresh (a String) engine = Memory")
     try:
@@ -220,6 +224,8 @@ def test_what_has_expired_is_thrown_away_and_nothing_else(services: Services) ->
     assert counts["leases"] == 1
     assert session is not None
     assert state.sessions.session_scopes(session, now)
+    assert counts["upload_sessions"] == 1
+    assert state.upload_sessions.begin(link.token, now)
     assert state.idempotency.forget(now + timedelta(seconds=1)) == 1, "the new one was still there"
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -135,3 +139,34 @@ def test_keys_that_people_made_by_hand_are_left_alone(tyk: Tyk, now: datetime) -
     assert {key.key_id for key in keys.list()} == {"portal", "form"}
     assert keys.api.session("made-by-hand-with-curl-once") is not None
     keys.close()
+
+
+def test_the_commands_speak_to_the_gateway(tyk: Tyk, tmp_path: Path) -> None:
+    told = tyk.settings()
+    environment = {
+        **os.environ,
+        "CARTULARY_DATA_DIR": str(tmp_path / "data"),
+        "CARTULARY_GATEWAY__URL": told.url,
+        "CARTULARY_GATEWAY__ADMIN_SECRET": told.admin_secret.get_secret_value(),
+        "CARTULARY_GATEWAY__PORTAL_KEY": PORTAL_KEY,
+        "CARTULARY_GATEWAY__FORM_KEY": FORM_KEY,
+        # Keys need neither a warehouse nor a state: nobody answers at these.
+        "CARTULARY_WAREHOUSE__HOST": "127.0.0.1",
+        "CARTULARY_WAREHOUSE__PORT": "9",
+        "CARTULARY_STATE__URL": "postgresql://nobody:nothing@127.0.0.1:9/none",
+    }
+
+    def keys(*arguments: str) -> Any:
+        command = [sys.executable, "-c", "from flows.cli import app; app()", "keys", *arguments, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert PORTAL_KEY not in done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    assert [key["outcome"] for key in keys("provision")] == ["made", "made"]
+    assert [key["outcome"] for key in keys("provision")] == ["unchanged", "unchanged"]
+    made = keys("create", "our website", "--scope", "intake")
+    assert made["key_id"] in {key["key_id"] for key in keys("list")}
+    assert keys("revoke", made["key_id"]) == {"revoked": made["key_id"]}
+    assert {key["key_id"] for key in keys("list")} == {"portal", "form"}
+    assert not (tmp_path / "data").exists()

@@ -27,7 +27,7 @@ from starlette.routing import Route
 from tyk_definition import Configuration, Definition
 from tyk_store import FileStore, RedisStore, Store, hashed, token
 
-HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "trailer", "transfer-encoding", "upgrade"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 MISSING, UNKNOWN = "Authorization field missing", "Access to this API has been disallowed"
 
