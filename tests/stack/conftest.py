@@ -14,7 +14,7 @@ if not os.environ.get(WANTED):
     collect_ignore_glob = ["*"]
 else:
     sys.path.insert(0, str(Path(__file__).parent))
-    from stack import Stack, private_stack
+    from stack import Stack, kept_stack, private_stack
     from town import Town
     from web import Web
 
@@ -28,14 +28,13 @@ else:
         items.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else -1)
 
     @pytest.fixture(scope="session")
-    def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-        """The stack, started from nothing."""
-        with private_stack(
-            tmp_path_factory.mktemp("stack"),
-            f"cartulary-test-{os.getpid()}",
-            has_standins=os.environ.get("STANDINS", "1") != "0",
-            keep=bool(os.environ.get("KEEP")),
-        ) as running:
+    def stack() -> Iterator[Stack]:
+        """The stack, started from nothing, or one that was kept."""
+        has_standins = os.environ.get("STANDINS", "1") != "0"
+        if kept := os.environ.get("STACK"):
+            yield kept_stack(Path(kept), has_standins=has_standins)
+            return
+        with private_stack(has_standins=has_standins, keep=bool(os.environ.get("KEEP"))) as running:
             _finished.append(running)
             yield running
 

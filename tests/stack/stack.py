@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -72,7 +74,7 @@ class Stack:
         command = [str(Path(sys.executable).with_name("cartulary")), "init", "--env", str(self.env), "--user", CLERK, "--json"]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
-        self.password = json.loads(done.stdout)["passwords"][CLERK]
+        (self.folder / "password").write_text(json.loads(done.stdout)["passwords"][CLERK], encoding="utf-8")
         http, https = free_port(), free_port()
         own = {
             "COMPOSE_PROJECT_NAME": self.project,
@@ -97,6 +99,7 @@ class Stack:
     def read(self) -> None:
         """Take the secrets from the file."""
         self.settings = {name: value or "" for name, value in dotenv_values(self.env, interpolate=False).items()}
+        self.password = (self.folder / "password").read_text(encoding="utf-8")
 
     def secrets(self) -> set[str]:
         """All that nobody else may read."""
@@ -208,9 +211,10 @@ class Stack:
 
 
 @contextmanager
-def private_stack(folder: Path, project: str, *, has_standins: bool, keep: bool) -> Iterator[Stack]:
+def private_stack(*, has_standins: bool, keep: bool) -> Iterator[Stack]:
     """A stack that runs until the block ends; nothing that was there before is touched."""
-    stack = Stack(folder, project, has_standins)
+    folder = Path(tempfile.mkdtemp(prefix="cartulary-stack-"))
+    stack = Stack(folder, folder.name.replace("_", "-").lower(), has_standins)
     stack.initialize()
     try:
         stack.build()
@@ -224,9 +228,19 @@ def private_stack(folder: Path, project: str, *, has_standins: bool, keep: bool)
             yield stack
     finally:
         if keep:
-            print(f"\nkept: docker compose -p {project} --env-file {stack.env} …", flush=True)
+            print(f"\nkept: STACK={folder} goes on with it; docker compose -p {stack.project} down --volumes ends it", flush=True)
         else:
             stack.down()
+            shutil.rmtree(folder)
+
+
+def kept_stack(folder: Path, *, has_standins: bool) -> Stack:
+    """A stack that an earlier run left, with what is changed since in the images and in compose.yaml."""
+    stack = Stack(folder, dotenv_values(folder / ".env")["COMPOSE_PROJECT_NAME"] or "", has_standins)
+    stack.read()
+    stack.build()
+    stack.up()
+    return stack
 
 
 def labels(docker: Sequence[str], image: str) -> dict[str, str]:

@@ -27,8 +27,8 @@ def test_data_letters_and_a_request_come_in(town: Town) -> None:
     town.took(town.program("site", "POST", "/v1/uploads", data={"purpose": "letter"}, files=by_program))
     typed = town.web.post("", "/form/submissions", json=SUBMISSION, headers={"Origin": town.web.origin()})
     assert typed.status_code == 202, typed.text
-    town.letters[typed.json()["submission_id"]] = "form"
-    assert len(town.letters) == 4
+    town.note({typed.json()["submission_id"]: "form"})
+    assert len(town.letters) >= 4
 
 
 def test_the_same_bytes_are_the_same_letter(town: Town) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ FACILITIES = (
 )
 STREETS = {"Birkenweg": 9.511, "Kirchgasse": 9.521, "Seestrasse": 9.531}
 HOUSES = 10
+# What the portal's own script sends, and no form of another site can.
+PORTAL = "X-Requested-With"
 # After this time a letter has been read and placed, and the map was built, even where others use the same two cores.
 RUN_SECONDS = 420.0
 
@@ -53,10 +56,14 @@ class Town:
     web: Web
     keys: dict[str, str]
     letters: dict[str, str] = field(default_factory=dict)
+    session_url: str = ""
 
     @classmethod
     def found(cls, stack: Stack, web: Web) -> Town:
         """With keys that `cartulary keys create` makes inside the stack."""
+        notes = stack.folder / "town.json"
+        if notes.exists():
+            return cls(stack, web, **json.loads(notes.read_text(encoding="utf-8")))
         scopes = {"site": ["intake"], "reader": ["read"], "desk": ["intake", "read", "review", "exact"]}
         keys = {}
         for name, wanted in scopes.items():
@@ -69,7 +76,7 @@ class Town:
     def staff_headers(self) -> dict[str, str]:
         """As the portal's page in a browser sends them."""
         token = base64.b64encode(f"{CLERK}:{self.stack.password}".encode()).decode()
-        return {"Authorization": f"Basic {token}", "Origin": self.web.origin(), "Sec-Fetch-Site": "same-origin"}
+        return {"Authorization": f"Basic {token}", "Origin": self.web.origin(), "Sec-Fetch-Site": "same-origin", PORTAL: "cartulary"}
 
     def staff(self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any) -> Response:
         """A call of the portal."""
@@ -89,12 +96,18 @@ class Town:
 
     # -- handing in
 
+    def note(self, letters: dict[str, str]) -> None:
+        """What was handed in, also for a later run on the same stack."""
+        self.letters |= letters
+        notes = {"keys": self.keys, "letters": self.letters, "session_url": self.session_url}
+        (self.stack.folder / "town.json").write_text(json.dumps(notes), encoding="utf-8")
+
     def took(self, answer: Response) -> list[str]:
         """Ids of what was taken in; letters are noted."""
         assert answer.status_code == 202, f"{answer.status_code} {answer.text}"
         receipts = answer.json()["items"]
         assert all(receipt["state"] == "stored" for receipt in receipts), receipts
-        self.letters |= {receipt["id"]: receipt["file_name"] for receipt in receipts if receipt["kind"] == "letter"}
+        self.note({receipt["id"]: receipt["file_name"] for receipt in receipts if receipt["kind"] == "letter"})
         return [receipt["id"] for receipt in receipts]
 
     def load_data(self) -> None:
