@@ -122,10 +122,13 @@ def test_the_portal_is_files_of_ours(door: Door) -> None:
     page = door.ask(DOMAIN, "/portal/", user="anna")
     assert page.data == b"the portal" and page.headers["Cache-Control"] == "no-cache"
     assert "immutable" in door.ask(DOMAIN, "/portal/assets/a.js", user="anna").headers["Cache-Control"]
+    me = door.ask(DOMAIN, "/portal/me.json", user="anna")
+    assert me.json() == {"name": "anna", "can_log_out": False} and me.headers["Cache-Control"] == "no-store"
 
 
 def test_the_public_form_may_hand_in_and_nothing_else(door: Door) -> None:
     assert door.ask(DOMAIN, "/form/").data == b"the form"
+    assert "immutable" in door.ask(DOMAIN, "/form/assets/a.js").headers["Cache-Control"]
     answer = door.ask(DOMAIN, "/form/submissions", "POST", body=b"{}", Origin=OURS, X_Forwarded_For="1.2.3.4", **FORGED)
     assert answer.status == 200
     came = door.came_through
