@@ -235,11 +235,10 @@ def private_stack(*, has_standins: bool, keep: bool) -> Iterator[Stack]:
 
 
 def kept_stack(folder: Path, *, has_standins: bool) -> Stack:
-    """A stack that an earlier run left, with what is changed since in the images and in compose.yaml."""
+    """A stack that an earlier run left, as it is now."""
     stack = Stack(folder, dotenv_values(folder / ".env")["COMPOSE_PROJECT_NAME"] or "", has_standins)
     stack.read()
-    stack.build()
-    stack.up()
+    stack.plan()
     return stack
 
 

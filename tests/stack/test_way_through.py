@@ -25,7 +25,7 @@ def test_data_letters_and_a_request_come_in(town: Town) -> None:
     town.took(town.staff("POST", "/v1/uploads", data={"purpose": "letter"}, files=files))
     by_program = {"files": ("birkenweg-5.png", letter("Birkenweg", 5), "image/png")}
     town.took(town.program("site", "POST", "/v1/uploads", data={"purpose": "letter"}, files=by_program))
-    typed = town.web.post("", "/form/submissions", json=SUBMISSION, headers={"Origin": town.web.origin()})
+    typed = town.form(SUBMISSION)
     assert typed.status_code == 202, typed.text
     town.note({typed.json()["submission_id"]: "form"})
     assert len(town.letters) >= 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +82,13 @@ class Town:
     def staff(self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any) -> Response:
         """A call of the portal."""
         return self.web.ask(method, "", path, headers={**self.staff_headers(), **(headers or {})}, **options)
+
+    def form(self, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+        """What the public form sends, from the form's own page unless the headers say otherwise."""
+        given = {"Origin": self.web.origin()} if headers is None else headers
+        return self.web.post(
+            "", "/form/submissions", json=body, headers={"Idempotency-Key": uuid.uuid4().hex, PORTAL: "cartulary", **given}
+        )
 
     # -- programs, with keys
 
