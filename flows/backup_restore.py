@@ -41,7 +41,7 @@ from services.state.backup import (
     unfinished_restore,
 )
 from services.state.locks import Lease
-from services.tracing import run_scope
+from services.tracing import current_run_id, run_scope
 from services.warehouse import backup_restore
 from services.warehouse.migrate import migrate
 from services.wiring import Services, open_services
@@ -61,13 +61,17 @@ def restore_backup(settings: Settings, path: Path, *, clock: Clock, say: Say) ->
     say("checking the backup")
     confirm_whole(folder, manifest, set())
     _confirm_fits(settings, folder, manifest)
-    run_id = uuid.uuid4().hex
-    with run_scope(run_id), open_services(settings, is_restoring=True) as services:
-        _confirm_nobody_works(services)
-        with alone(services, BACKUP, clock=clock, wait_seconds=0) as lease, _noted(services, folder, manifest, clock):
-            restoring = _Restore(services, folder, manifest, clock, say, lease)
-            counts, message = restoring.run()
-            return recorded(services, run_id, RESTORE, lambda: StepResult(RESTORE, counts, message), clock)
+    # Before anything is opened: by its name in the databases this run tells its own connections from others.
+    with run_scope(uuid.uuid4().hex), open_services(settings, is_restoring=True) as services:
+        return restore_into(services, folder, manifest, clock=clock, say=say)
+
+
+def restore_into(services: Services, folder: Path, manifest: Manifest, *, clock: Clock, say: Say) -> StepResult:
+    """Restore a backup that was found whole into these services, as `restore_backup` says."""
+    _confirm_nobody_works(services)
+    with alone(services, BACKUP, clock=clock, wait_seconds=0) as lease, _noted(services, folder, manifest, clock):
+        counts, message = _Restore(services, folder, manifest, clock, say, lease).run()
+        return recorded(services, current_run_id(), RESTORE, lambda: StepResult(RESTORE, counts, message), clock)
 
 
 class _Restore:

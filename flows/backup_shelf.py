@@ -46,7 +46,7 @@ class Shelf:
         """An empty folder for a new backup, which looks like none until `finish`; what killed ones left behind goes."""
         name = now.astimezone(UTC).strftime(SPELLING)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.pool.folder.mkdir(parents=True, exist_ok=True)
             self._forget_partial()
             if (self.folder / name).exists():
                 raise BackupError(f"There is a backup of this second already: {self.folder / name}. Try again.", retryable=True)

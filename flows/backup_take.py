@@ -28,7 +28,7 @@ from flows.steps.alone import alone
 from flows.steps.record import Clock, StepResult
 from flows.steps.transform import BUILD, BUILD_LOCK, WAIT_SECONDS
 from services.backup import Contents, Say
-from services.errors import BackupError, ConfigurationError
+from services.errors import BackupError, ConfigurationError, vendor_errors
 from services.object_store.backup import SavedObjects
 from services.object_store.backup import save as save_objects
 from services.state.backup import SQLITE, save_state
@@ -62,7 +62,10 @@ def take_backup(services: Services, folder: Path, *, keep: timedelta | None, clo
     """
     shelf = Shelf(folder.resolve())
     _confirm_elsewhere(services, shelf)
-    with alone(services, BACKUP, clock=clock, wait_seconds=0) as lease:
+    with (
+        alone(services, BACKUP, clock=clock, wait_seconds=0) as lease,
+        vendor_errors(BackupError, "The backup could not be written: check the disk and its permissions", OSError, retryable=True),
+    ):
         partial = shelf.begin(clock())
         try:
             manifest, objects = _save(services, shelf, partial, clock, say, lease)

@@ -197,6 +197,8 @@ def _bring_back(objects: ObjectStore, pool: Pool, entry: Entry) -> str:
 def stored_digest(objects: ObjectStore, key: str) -> str:
     """SHA-256 of an object's bytes as the store gives them; empty when there is none."""
     digest = hashlib.sha256()
+    if not objects.exists(key):  # also where there is no bucket yet
+        return ""
     try:
         with objects.open(key) as stream:
             while chunk := stream.read(CHUNK_BYTES):
