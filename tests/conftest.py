@@ -35,6 +35,8 @@ LONGEST = (
     "test_incremental",
     "test_main_job",
     "test_run",
+    "test_notebooks",
+    "test_page",
     "test_serve_beside",
     "test_vision",
     "test_build",

@@ -38,8 +38,15 @@ def from_compose() -> dict[str, Any]:
     return dict(json.loads(done.stdout)["services"])
 
 
-# Where Docker is, its own reading is asked the same questions.
-READINGS = [from_yaml, from_compose] if shutil.which("docker") else [from_yaml]
+def has_compose() -> bool:
+    """Whether Compose is here; a client without it is not enough."""
+    return (
+        bool(shutil.which("docker")) and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
+    )
+
+
+# Where Compose is, its own reading is asked the same questions.
+READINGS = [from_yaml, from_compose] if has_compose() else [from_yaml]
 
 
 @pytest.fixture(scope="module", params=READINGS, ids=lambda reading: reading.__name__)
