@@ -42,6 +42,7 @@ def test_one_api_whose_keys_stand_in_one_header(definition: dict[str, Any]) -> N
     assert (definition["api_id"], definition["org_id"]) == (API_ID, ORG_ID)
     assert definition["active"] and definition["use_standard_auth"] and not definition["use_keyless"]
     assert definition["auth"] == {"auth_header_name": "X-API-Key", "use_param": False, "use_cookie": False}
+    assert definition["auth_configs"] == {"authToken": definition["auth"]}, "the newer name of the same"
     assert definition["strip_auth_data"], "the API never sees a key"
     assert definition["proxy"]["target_url"] == "http://api:8600"
     assert definition["proxy"]["listen_path"] == "/" and not definition["proxy"]["strip_listen_path"]
