@@ -247,8 +247,10 @@ def test_prefect_wants_its_own_login(stack: Stack, web: Web) -> None:
 
 
 def test_metrics_are_for_prometheus(stack: Stack, web: Web, town: Town) -> None:
-    assert web.get("api", "/metrics").status_code in (401, 403, 404)
-    assert town.program("reader", "GET", "/metrics").status_code in (401, 403, 404)
+    """And for keys that may read."""
+    assert web.get("api", "/metrics").status_code == 401
+    assert web.get("", "/metrics").status_code in (200, 404) and "cartulary_" not in web.get("", "/metrics").text
+    assert town.program("site", "GET", "/metrics").status_code == 403
     answer = town.staff("GET", "/prometheus/api/v1/targets?state=active")
     assert answer.status_code == 200, answer.text
     assert stack.settings["METRICS_TOKEN"] not in answer.text

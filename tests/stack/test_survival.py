@@ -33,7 +33,7 @@ def test_stop_and_start(stack: Stack, town: Town) -> None:
     town.wait_for_quiet()
     before = counted(stack, town)
     assert before["differences"] == []
-    stack.compose("stop", timeout=240)
+    stack.compose("--profile", "observe", "stop", timeout=240)
     assert not any(one["State"]["Running"] for one in stack.containers().values())
     stack.up()
     # A build that the start has asked for may add to its own journal; whatever came in is as before.
