@@ -175,6 +175,7 @@ def test_geoserver_is_open_and_its_administration_closed(door: Door) -> None:
 def test_tools_with_a_login_of_their_own_keep_it(door: Door) -> None:
     for host, path, service in (
         (DOMAIN, "/grafana/", "grafana"),
+        (DOMAIN, "/grafana/api/search", "grafana"),
         (f"prefect.{DOMAIN}", "/api/flows", "prefect-server"),
         (f"ch-ui.{DOMAIN}", "/", "ch-ui"),
         (f"lab.{DOMAIN}", "/lab", "lab"),
@@ -182,6 +183,13 @@ def test_tools_with_a_login_of_their_own_keep_it(door: Door) -> None:
     ):
         assert door.ask(host, path, Authorization="Bearer of-theirs").data.decode() == f"from {service}"
         assert door.came_through.headers["authorization"] == "Bearer of-theirs"
+
+
+def test_metrics_are_for_the_inside(door: Door) -> None:
+    for host, path in ((DOMAIN, "/grafana/metrics"), (DOMAIN, "/metrics"), (API, "/../metrics")):
+        assert door.ask(host, path).status == 404 or door.came_through.service == "tyk:8080", path
+    inside = next(server for server in adapted(environment())["apps"]["http"]["servers"].values() if server["listen"] == [":2020"])
+    assert "metrics" in str(inside) and "/health/tyk" in str(inside)
 
 
 @pytest.mark.parametrize("host", ["hop", "bi", "console", "play"])

@@ -39,7 +39,7 @@ def test_targets_are_services(job: dict[str, Any]) -> None:
 def test_caddy_answers_for_those_without_metrics() -> None:
     """A path that Caddy does not know is answered with 200 and nothing, which Prometheus takes for health."""
     asked = JOBS["health"]["static_configs"][0]["targets"]
-    told = re.findall(r"^\s*import health ([\w-]+) ", CADDYFILE, re.MULTILINE)
+    told = re.findall(r"^\s*import probe /health/([\w-]+) ", CADDYFILE, re.MULTILINE)
     assert sorted(asked) == sorted(told)
 
 
