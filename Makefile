@@ -12,7 +12,7 @@ NODE_BIN := $(abspath $(VENV))/node
 export PATH := $(abspath $(BIN)):$(NODE_BIN):$(PATH)
 export TZ := UTC
 
-.PHONY: help setup init encrypt-env decrypt-env demo test test-images lint format lock bench portal nominatim extras system-deps clean
+.PHONY: help setup init encrypt-env decrypt-env demo test test-images test-stack lint format lock bench portal nominatim extras system-deps clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ test: setup ## Every test that needs neither root nor Docker, then what did not 
 
 test-images: $(VENV)/dev.stamp ## The contract tests against the stack's own images (needs Docker)
 	CARTULARY_TESTS_IMAGES=1 $(BIN)/python -m pytest tests/services/state tests/services/object_store tests/services/warehouse tests/gis $(ARGS)
+
+test-stack: $(VENV)/dev.stamp ## The whole stack in containers (needs Docker and root; STANDINS=0: on the official images)
+	tests/stack/run $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, sqlfluff, codespell
 	$(BIN)/ruff check .
