@@ -83,13 +83,17 @@ test-images: $(VENV)/dev.stamp ## The contract tests against the stack's own ima
 test-stack: $(VENV)/dev.stamp ## The whole stack in containers (needs Docker and root; STANDINS=0: on the official images)
 	tests/stack/run $(ARGS)
 
-lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, sqlfluff, codespell
+lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, sqlfluff, codespell, hadolint, shellcheck, caddy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint -q dbt_project/models dbt_project/tests
 	$(BIN)/codespell
+	$(BIN)/hadolint $$(git ls-files '*Dockerfile')
+	$(BIN)/shellcheck .ci/run $$(git ls-files '*.sh') tests/stack/run
+	STAFF_USERS='lint $$2b$$12$$8ZpSEKdCrru8PDC8hjS2heaxCJJ.1vvR8dFUS.URUeuk/ZZYD/xMq' PORTAL_API_KEY=x FORM_API_KEY=x \
+	  $(BIN)/caddy validate --config Caddyfile --adapter caddyfile 2>/dev/null
 
 format: $(VENV)/dev.stamp ## Let ruff and sqlfluff rewrite the code
 	$(BIN)/ruff check --fix .
