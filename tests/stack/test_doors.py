@@ -217,10 +217,14 @@ def test_sql_is_for_bi_and_for_reading(stack: Stack, web: Web) -> None:
         "drop table gold.fct_requests",
         "select * from bronze.letters",
         "select * from silver.int_requests__located",
+        "select * from gold.fct_requests",
+        "select longitude, latitude from gold.fct_requests",
         "select * from url('http://api:8600/health/live', LineAsString)",
         "select * from file('/etc/passwd', LineAsString)",
     ):
         assert ask(sql) >= 400, sql
+    operator = {"X-ClickHouse-User": "default", "X-ClickHouse-Key": stack.settings["CLICKHOUSE_ADMIN_PASSWORD"]}
+    assert stack.fetch("flows", "http://clickhouse:8123/?query=select%201", operator)[0] in (401, 403)
     # GET is for reading as ClickHouse has it.
     assert web.get("sql", "/?query=select%201", auth=("bi", bi)).status_code == 200
     assert web.get("sql", "/?query=drop%20table%20gold.fct_requests", auth=("bi", bi)).status_code >= 400

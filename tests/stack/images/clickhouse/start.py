@@ -35,6 +35,7 @@ class Users(WarehouseServer):
         super().__init__(engine, "nobody", "nobody's")
         self._users = users
         self._caller: ContextVar[User] = ContextVar("caller")
+        self._address: ContextVar[str] = ContextVar("address")
         names = "|".join(re.escape(name) for name in users)
         # A dictionary's source names the user of dbt; chDB asks itself, and knows nobody.
         self._credentials = re.compile(rf"\buser\s+'(?:{names})'\s+password\s+'[^']*'", re.IGNORECASE)
@@ -45,6 +46,7 @@ class Users(WarehouseServer):
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": PLAY})
             return
+        self._address.set((scope.get("client") or ("", 0))[0])
         await super().__call__(scope, receive, send)
 
     def _authenticate(self, request: Request) -> None:
@@ -53,7 +55,8 @@ class Users(WarehouseServer):
             raise ServerError("REQUIRED_PASSWORD", "Authentication is required")
         name, password = given
         user = self._users.get(name)
-        if user is None or not user.knows(password):
+        is_near = self._address.get() in ("127.0.0.1", "::1")
+        if user is None or not user.knows(password) or (user.is_local and not is_near):
             raise ServerError("AUTHENTICATION_FAILED", f"{name}: Authentication failed: password is incorrect, or there is no such user.")
         if user.readonly:
             request.fields["readonly"] = str(user.readonly)

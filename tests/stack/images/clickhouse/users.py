@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-GRANT = re.compile(r"grant\s+(?P<what>.+?)\s+on\s+(?P<database>[\w*]+)\.(?P<table>[\w*]+)", re.IGNORECASE)
+GRANT = re.compile(r"grant\s+(?:all|select)\s+on\s+(?P<database>[\w*]+)\.(?P<table>[\w*]+)", re.IGNORECASE)
+REVOKE = re.compile(r"revoke\s+select\s*\((?P<columns>[^)]+)\)\s+on\s+(?P<database>\w+)\.(?P<table>\w+)", re.IGNORECASE)
+ROLE = re.compile(r"grant\s+(\w+)\s*", re.IGNORECASE)
+STAR = re.compile(r"(?:\bselect|,)\s*(?:\w+\s*\.\s*)?\*", re.IGNORECASE)
 NAMED = re.compile(r"\b(bronze|silver|gold|gold_next|system|information_schema)\s*\.\s*`?(\w+)", re.IGNORECASE)
 TABLE_FUNCTION = re.compile(
     r"\b(file|url|s3|s3Cluster|remote|remoteSecure|postgresql|mysql|executable|hdfs|iceberg\w*)\s*\(", re.IGNORECASE
@@ -27,6 +30,8 @@ class User:
     password_sha256: str = ""
     readonly: int = 0
     grants: tuple[tuple[str, str], ...] | None = None
+    hidden: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    is_local: bool = False
 
     def knows(self, password: str) -> bool:
         """Whether that is the password."""
@@ -43,6 +48,9 @@ class User:
         for database, table in NAMED.findall(sql):
             if not any(base in (database.lower(), "*") and name in (table, "*") for base, name in self.grants):
                 return f"{database}.{table}"
+            for base, name, columns in self.hidden:
+                if (base, name) == (database.lower(), table) and (STAR.search(sql) or set(columns) & set(re.findall(r"\w+", sql))):
+                    return f"columns of {database}.{table}"
         return ""
 
 
@@ -50,11 +58,14 @@ def read_users(folders: Iterable[Path]) -> dict[str, User]:
     """All users of the XML files of these folders, merged as ClickHouse merges them."""
     users: dict[str, ElementTree.Element] = {}
     readonly: dict[str, int] = {}
+    roles: dict[str, list[str]] = {}
     for path in sorted(path for folder in folders for path in folder.glob("*.xml")):
         root = ElementTree.parse(path).getroot()
         for profile in root.findall("profiles/*"):
             if text := profile.findtext("readonly"):
                 readonly[profile.tag] = int(text)
+        for role in root.findall("roles/*"):
+            roles[role.tag] = _queries(role)
         for element in root.findall("users/*"):
             if element.get("remove"):
                 users.pop(element.tag, None)
@@ -62,7 +73,7 @@ def read_users(folders: Iterable[Path]) -> dict[str, User]:
                 users[element.tag].extend(list(element))
             else:
                 users[element.tag] = element
-    return {name: _user(name, element, readonly) for name, element in users.items()}
+    return {name: _user(name, element, readonly, roles) for name, element in users.items()}
 
 
 def from_environment() -> dict[str, User]:
@@ -72,17 +83,27 @@ def from_environment() -> dict[str, User]:
     return {name: User(name, password)} if password else {}
 
 
-def _user(name: str, element: ElementTree.Element, readonly: dict[str, int]) -> User:
-    queries = [query.text or "" for query in element.findall("grants/query")]
-    granted = [match for query in queries for match in GRANT.finditer(query) if not query.lower().startswith("revoke")]
-    pairs = tuple((match["database"].lower(), match["table"]) for match in granted)
+def _user(name: str, element: ElementTree.Element, readonly: dict[str, int], roles: dict[str, list[str]]) -> User:
+    queries = _queries(element)
+    for query in list(queries):
+        if match := ROLE.fullmatch(query):
+            queries += roles[match.group(1)]
+    granted = [match for query in queries for match in GRANT.finditer(query)]
+    revoked = [match for query in queries for match in REVOKE.finditer(query)]
+    addresses = {ip.text for ip in element.findall("networks/ip")}
     return User(
         name,
+        is_local=bool(addresses) and addresses <= {"127.0.0.1", "::1"},
         password=_value(element.find("password")),
         password_sha256=_value(element.find("password_sha256_hex")),
         readonly=readonly.get(element.findtext("profile") or "default", 0),
-        grants=pairs if queries else None,
+        grants=tuple((match["database"].lower(), match["table"]) for match in granted) if queries else None,
+        hidden=tuple((one["database"].lower(), one["table"], tuple(re.findall(r"\w+", one["columns"]))) for one in revoked),
     )
+
+
+def _queries(element: ElementTree.Element) -> list[str]:
+    return [(query.text or "").strip() for query in element.findall("grants/query")]
 
 
 def _value(element: ElementTree.Element | None) -> str:
