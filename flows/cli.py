@@ -297,9 +297,11 @@ def serve(
     from flows.serve import serving
 
     with opened_services(ctx) as services, serving(services, host=host, port=port) as server:
-        url = server.portal_url()
-        out.print(f"API     {server.url}/docs\nPortal  {url}\n(the link works once; Ctrl-C stops)", highlight=False, soft_wrap=True)
-        if open_browser:
+        # Behind a gateway the door lets people in, and a link from here would open nothing.
+        url = "" if ctx.obj.gateway.secret.get_secret_value() else server.portal_url()
+        portal = f"Portal  {url}\n(the link works once; Ctrl-C stops)" if url else "(for the gateway alone; Ctrl-C stops)"
+        out.print(f"API     {server.url}/docs\n{portal}", highlight=False, soft_wrap=True)
+        if url and open_browser:
             webbrowser.open(url)
         server.wait_for_the_user()
         err.print("Stopping after the letter or build under way; nothing is lost.")
