@@ -15,6 +15,7 @@ if not os.environ.get(WANTED):
 else:
     sys.path.insert(0, str(Path(__file__).parent))
     from stack import Stack, kept_stack, private_stack
+    from standins import NOT_HERE
     from town import Town
     from web import Web
 
@@ -64,3 +65,5 @@ else:
                 terminalreporter.write_line(line)
             if running.has_standins:
                 terminalreporter.write_line("with stand-ins: these figures say nothing about the official images of the same names")
+                left = ", ".join(sorted(NOT_HERE))
+                terminalreporter.write_line(f"not run, since no program of theirs is in Debian or on PyPI: {left}, and the extras")

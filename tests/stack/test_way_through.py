@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
-from stack import Stack, until
+from stack import CLERK, Stack, until
 from town import RUN_SECONDS, Town, letter
 from web import Web
 
@@ -145,6 +145,7 @@ def test_pages(web: Web, town: Town) -> None:
     assert form.status_code == 200 and "script" in form.text
     portal = town.staff("GET", "/portal/")
     assert portal.status_code == 200 and "script" in portal.text
+    assert town.staff("GET", "/portal/me.json").json()["name"] == CLERK
     for page in (landing, form, portal):
         assert "default-src" in page.headers["content-security-policy"]
         assert page.headers["strict-transport-security"]
