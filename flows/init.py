@@ -48,6 +48,7 @@ SECRETS: Mapping[str, Callable[[], str]] = {
     "POSTGRES_PASSWORD": text,
     "STATE_PASSWORD": text,
     "PREFECT_DATABASE_PASSWORD": text,
+    "POSTGRES_EXPORTER_PASSWORD": text,
     "PREFECT_AUTH": lambda: f"admin:{text()}",
     "CLICKHOUSE_ADMIN_PASSWORD": text,
     "CLICKHOUSE_WRITER_PASSWORD": text,

@@ -14,7 +14,7 @@ import pytest
 
 WANTED = "CARTULARY_TESTS_IMAGES"
 POSTGIS = os.environ.get("POSTGIS_IMAGE", "postgis/postgis:17-3.5")
-CLICKHOUSE = os.environ.get("CLICKHOUSE_IMAGE", "clickhouse/clickhouse-server:26.3")
+CLICKHOUSE = os.environ.get("CLICKHOUSE_IMAGE", "clickhouse/clickhouse-server:26.8")
 RUSTFS = os.environ.get("RUSTFS_IMAGE", "rustfs/rustfs:1.0.1")
 
 

@@ -177,7 +177,6 @@ def test_tools_with_a_login_of_their_own_keep_it(door: Door) -> None:
         (DOMAIN, "/grafana/", "grafana"),
         (DOMAIN, "/grafana/api/search", "grafana"),
         (f"prefect.{DOMAIN}", "/api/flows", "prefect-server"),
-        (f"ch-ui.{DOMAIN}", "/", "ch-ui"),
         (f"lab.{DOMAIN}", "/lab", "lab"),
         (f"geonode.{DOMAIN}", "/", "geonode"),
     ):
@@ -192,7 +191,7 @@ def test_metrics_are_for_the_inside(door: Door) -> None:
     assert "metrics" in str(inside) and "/health/tyk" in str(inside)
 
 
-@pytest.mark.parametrize("host", ["hop", "bi", "console", "play"])
+@pytest.mark.parametrize("host", ["hop", "bi", "console", "play", "ch-ui"])
 def test_tools_without_a_login_ask_for_ours(door: Door, host: str) -> None:
     assert door.ask(f"{host}.{DOMAIN}", "/ping").status == 401
     assert not door.asked

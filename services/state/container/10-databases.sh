@@ -12,5 +12,7 @@ SQL
 
 create cartulary "$STATE_PASSWORD"
 create prefect "$PREFECT_DATABASE_PASSWORD"
-# For the exporter of the profile `observe`.
-psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres --command "grant pg_monitor to cartulary"
+# The exporter of the profile `observe` sees figures and no row.
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set password="$POSTGRES_EXPORTER_PASSWORD" --username "$POSTGRES_USER" --dbname postgres <<'SQL'
+create role exporter login password :'password' in role pg_monitor;
+SQL
