@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,13 +50,17 @@ else:
         """What was handed in so far, and by whom."""
         return Town.found(stack, web)
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """A failure is shown with what the containers said."""
-        outcome = yield
-        report = outcome.get_result()
+        report = yield
         if report.failed and _finished:
-            report.sections.append(("containers", _finished[0].complaints() or "all are up and healthy"))
+            try:
+                said = _finished[0].complaints()
+            except (AssertionError, subprocess.SubprocessError) as error:
+                said = f"nobody could say: {error}"
+            report.sections.append(("containers", said or "all are up and healthy"))
+        return report
 
     def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         """How long each service took, and its memory."""

@@ -131,8 +131,9 @@ class Stack:
         self.compose("up", "-d", "--wait", "--wait-timeout", str(UP_SECONDS), *(services or self.services), timeout=UP_SECONDS + 60)
 
     def down(self) -> None:
-        """Remove containers, networks and volumes of this project."""
-        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "10", timeout=300, check=False)
+        """Remove containers, networks and volumes of this project, by their labels alone: whatever became of the files meanwhile."""
+        command = [*self.docker, "compose", "-p", self.project, "down", "--volumes", "--remove-orphans", "--timeout", "10"]
+        subprocess.run(command, cwd=self.folder, capture_output=True, timeout=300, check=False)
 
     # -- asking it
 
