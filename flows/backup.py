@@ -9,9 +9,9 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.backup_take import BACKUP, take_backup
 from flows.batch import logger, run_batch
 from flows.clock import utc_now
+from flows.steps.backup.take import BACKUP, take_backup
 from flows.steps.run import Progress, RunResult, run_step
 from services.errors import ConfigurationError
 from services.wiring import Services

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flows.backup_manifest import problems, read_manifest
-from flows.backup_shelf import DATED, Shelf, find_backup
 from flows.clock import utc_now
 from flows.console import JsonFlag, err, opened_services, out, print_json, print_table
+from flows.steps.backup.manifest import problems, read_manifest
+from flows.steps.backup.shelf import DATED, Shelf, find_backup
 from services.errors import BackupError, ConfigurationError
 
 NOW = "now"
@@ -42,7 +42,7 @@ def backup_now(
     as_json: JsonFlag = False,
 ) -> None:
     """Save warehouse, state, objects and what else is configured into a dated folder below DIR; others work on meanwhile."""
-    from flows.backup_take import BACKUP, take_backup
+    from flows.steps.backup.take import BACKUP, take_backup
     from flows.steps.record import StepResult
     from flows.steps.run import run_step
 
@@ -121,7 +121,7 @@ def restore(
     as_json: JsonFlag = False,
 ) -> None:
     """Bring a backup back into an empty platform, and compare all of it with what was saved. Broken off, run it again."""
-    from flows.backup_restore import restore_backup
+    from flows.steps.backup.restore import restore_backup
 
     with err.status("restore") as status:
         result = restore_backup(ctx.obj, folder, clock=utc_now, say=lambda text: status.update(f"restore: {text}"))

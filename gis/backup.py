@@ -9,7 +9,7 @@ from psycopg import sql
 from gis.mirror import open_mirror
 from gis.schema import prepare
 from gis.tables import PUBLIC, RESTRICTED
-from services.backup import Contents
+from services.backup.contents import Contents
 from services.settings import PostgisSettings
 from services.state.postgres_dump import EXTENSIONS, PUBLIC_SCHEMA, Connection, connected, contents, restore, save_database
 

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services.backup import Contents, tally
+from services.backup.contents import Contents, tally
 from services.errors import BackupError, ConfigurationError
 
 if TYPE_CHECKING:

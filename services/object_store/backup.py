@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from services.backup import Content, Tally, file_digest
+from services.backup.contents import Content, Tally
 from services.errors import BackupError, NotFoundError, ObjectStoreError, vendor_errors
 from services.object_store.base import CHUNK_BYTES, MANIFEST_SUFFIX, ObjectStore, file_chunks
 
@@ -95,6 +95,16 @@ class Pool:
                 path.unlink(missing_ok=True)
                 count += 1
         return count
+
+
+def file_digest(path: Path) -> tuple[str, int]:
+    """SHA-256 (hexadecimal) and bytes of a file, as they are read back from the disk."""
+    digest, count = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            count += len(chunk)
+    return digest.hexdigest(), count
 
 
 def save(objects: ObjectStore, pool: Pool, index: Path) -> SavedObjects:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, delete, func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.backup import Contents, tally
+from services.backup.contents import Contents, tally
 from services.errors import BackupError, ConfigurationError, StateError, vendor_errors
 from services.state.database import Database
 from services.state.schema import prepare

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from services.backup import Content, Contents
+from services.backup.contents import Content, Contents
 from services.errors import BackupError, ConfigurationError
 
 Connection = psycopg.Connection[tuple[Any, ...]]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from services.backup import Content, Contents, Say
+from services.backup.contents import Content, Contents
 from services.errors import BackupError, WarehouseError
 from services.warehouse.client import Warehouse
 
@@ -31,6 +31,7 @@ WRITING = {
 }
 GLOB_SIGNS = frozenset("*?{}[]")
 POLL_SECONDS = 0.5
+Say = Callable[[str], None]
 # Rows as bytes, hashed, added up: neither order nor parts matter.
 CONTENT = "select count() as row_count, lower(hex(sum(reinterpretAsUInt128(sipHash128(formatRow('RowBinary', *)))))) as digest from "
 DEFINITIONS = (

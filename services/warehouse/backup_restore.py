@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.backup import Content, Contents, Say
+from services.backup.contents import Content, Contents
 from services.errors import BackupError, WarehouseError
 from services.settings import WarehouseSettings
 from services.warehouse.backup import (
     DATABASES,
     SCHEMA_FILE,
     Definition,
+    Say,
     content,
     definitions,
     file_format,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from flows.backup_manifest import Manifest, confirm_whole, read_manifest
-from flows.backup_restore import restore_into
-from flows.backup_shelf import find_backup
-from flows.backup_take import take_backup
+from flows.steps.backup.manifest import Manifest, confirm_whole, read_manifest
+from flows.steps.backup.restore import restore_into
+from flows.steps.backup.shelf import find_backup
+from flows.steps.backup.take import take_backup
 from flows.steps.record import StepResult
 from flows.steps.run import run_outstanding
 from services.contracts import load_contracts

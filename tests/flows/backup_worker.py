@@ -9,8 +9,8 @@ from pathlib import Path
 
 from backup_support import FACILITIES, REGISTER, form, utc_now
 
-from flows.backup_restore import restore_backup
-from flows.backup_take import take_backup
+from flows.steps.backup.restore import restore_backup
+from flows.steps.backup.take import take_backup
 from flows.steps.load import load_outstanding
 from services.object_store.backup import stored_digest
 from services.settings import Settings

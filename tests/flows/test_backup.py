@@ -16,12 +16,12 @@ from backup_support import Saved, bring_back, empty, fill, form, letter, platfor
 from dbt_support import gold_content
 
 from api.app import create_app
-from flows.backup_manifest import INDEX, MANIFEST, OBJECTS, POOL, STATE, WAREHOUSE, read_manifest, write_manifest
-from flows.backup_restore import restore_backup
-from flows.backup_shelf import DATED, Shelf, find_backup
-from flows.backup_take import BACKUP, take_backup
 from flows.status import take_stock
 from flows.steps.alone import alone
+from flows.steps.backup.manifest import INDEX, MANIFEST, OBJECTS, POOL, STATE, WAREHOUSE, read_manifest, write_manifest
+from flows.steps.backup.restore import restore_backup
+from flows.steps.backup.shelf import DATED, Shelf, find_backup
+from flows.steps.backup.take import BACKUP, take_backup
 from flows.steps.run import run_outstanding, run_step
 from flows.steps.transform import transform
 from services.errors import BackupError, BusyError, ConfigurationError, ObjectStoreError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from backup_support import silent
 
-from flows.backup_shelf import Shelf
+from flows.steps.backup.shelf import Shelf
 from services.errors import ConfigurationError
 from services.settings import BackupSettings, Settings
 from services.wiring import Services

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from warehouse_support import CARTULARY, ServingProcess, environment
 
-from flows.backup_shelf import PARTIAL, Shelf, find_backup
+from flows.steps.backup.shelf import PARTIAL, Shelf, find_backup
 
 FOLDER = Path(__file__).parent
 WORKER = FOLDER / "backup_worker.py"

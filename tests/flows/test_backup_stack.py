@@ -17,11 +17,11 @@ from postgres_support import PROGRAMS, free_port
 from pydantic import SecretStr
 from vision_api import VisionApi
 
-from flows.backup_manifest import KEYS, MIRROR, OBJECTS, PREFECT, STATE, WAREHOUSE, read_manifest
-from flows.backup_restore import restore_backup
-from flows.backup_shelf import find_backup
-from flows.backup_take import take_backup
 from flows.status import take_stock
+from flows.steps.backup.manifest import KEYS, MIRROR, OBJECTS, PREFECT, STATE, WAREHOUSE, read_manifest
+from flows.steps.backup.restore import restore_backup
+from flows.steps.backup.shelf import find_backup
+from flows.steps.backup.take import take_backup
 from flows.steps.run import run_outstanding
 from services.errors import BackupError, BusyError
 from services.settings import BackupSettings, Settings

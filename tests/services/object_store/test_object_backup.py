@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.backup import Content
+from services.backup.contents import Content
 from services.errors import BackupError
 from services.object_store.backup import Pool, check, entries, restore, save, stored_digest
 from services.object_store.base import MANIFEST_SUFFIX, ObjectStore

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from warehouse_support import ServingProcess
 
-from services.backup import Content
+from services.backup.contents import Content
 from services.errors import BackupError
 from services.settings import Settings, WarehouseSettings
 from services.warehouse import backup

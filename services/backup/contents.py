@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from services.errors import BackupError
 
 MODULUS = 1 << 128
-CHUNK_BYTES = 1 << 20
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -48,25 +44,6 @@ def tally(rows: Iterable[bytes]) -> Content:
     for row in rows:
         counted.add(row)
     return counted.content()
-
-
-def file_digest(path: Path) -> tuple[str, int]:
-    """SHA-256 (hexadecimal) and bytes of a file, as they are read back from the disk."""
-    digest, count = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            count += len(chunk)
-    return digest.hexdigest(), count
-
-
-def sync(path: Path) -> None:
-    """Have the operating system write a file or a folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def confirm_equal(part: str, wanted: Contents, found: Contents) -> None:

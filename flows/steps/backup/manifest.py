@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.backup import Content, Contents, file_digest
+from services.backup.contents import Content, Contents
 from services.errors import BackupError
-from services.object_store.backup import Pool, check
+from services.object_store.backup import Pool, check, file_digest
 from services.warehouse.migrate import DDL_DIR
 
 FORMAT = 1

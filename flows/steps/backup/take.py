@@ -6,7 +6,9 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
-from flows.backup_manifest import (
+from flows.steps import gold
+from flows.steps.alone import alone
+from flows.steps.backup.manifest import (
     FORMAT,
     INDEX,
     KEYS,
@@ -22,12 +24,10 @@ from flows.backup_manifest import (
     this_version,
     write_manifest,
 )
-from flows.backup_shelf import ARCHIVES, PARTIAL, Shelf
-from flows.steps import gold
-from flows.steps.alone import alone
+from flows.steps.backup.shelf import ARCHIVES, PARTIAL, Shelf
 from flows.steps.record import Clock, StepResult
 from flows.steps.transform import BUILD, BUILD_LOCK, WAIT_SECONDS
-from services.backup import Contents, Say
+from services.backup.contents import Contents
 from services.errors import BackupError, ConfigurationError, vendor_errors
 from services.object_store.backup import SavedObjects
 from services.object_store.backup import save as save_objects
@@ -35,6 +35,7 @@ from services.state.backup import SQLITE, save_state
 from services.state.locks import Lease
 from services.warehouse.backup import (
     Definition,
+    Say,
     drop_snapshot,
     save_native,
     save_parquet,

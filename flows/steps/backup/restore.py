@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.backup_manifest import (
+from flows.steps.alone import alone
+from flows.steps.backup.manifest import (
     INDEX,
     KEYS,
     MANIFEST,
@@ -22,13 +23,12 @@ from flows.backup_manifest import (
     confirm_whole,
     read_manifest,
 )
-from flows.backup_shelf import ARCHIVES, find_backup
-from flows.backup_take import BACKUP, NATIVE, PREFECT_SETTING
-from flows.steps.alone import alone
+from flows.steps.backup.shelf import ARCHIVES, find_backup
+from flows.steps.backup.take import BACKUP, NATIVE, PREFECT_SETTING
 from flows.steps.record import Clock, StepResult, recorded
-from services.backup import Say, confirm_equal, file_digest
+from services.backup.contents import confirm_equal
 from services.errors import BackupError, BusyError, ConfigurationError
-from services.object_store.backup import Pool
+from services.object_store.backup import Pool, file_digest
 from services.object_store.backup import restore as restore_objects
 from services.settings import Settings
 from services.state.backup import (
@@ -43,6 +43,7 @@ from services.state.backup import (
 from services.state.locks import Lease
 from services.tracing import current_run_id, run_scope
 from services.warehouse import backup_restore
+from services.warehouse.backup import Say
 from services.warehouse.migrate import migrate
 from services.wiring import Services, open_services
 

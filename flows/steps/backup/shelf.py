@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from flows.backup_manifest import INDEX, MANIFEST, POOL
-from services.backup import sync
+from flows.steps.backup.manifest import INDEX, MANIFEST, POOL
 from services.errors import BackupError
 from services.object_store.backup import Pool, entries
 
@@ -60,10 +60,10 @@ class Shelf:
     def finish(self, partial: Path) -> Path:
         """Give a backup that is whole its name."""
         for path in (*partial.rglob("*"), partial, *self.pool.folder.glob("??"), self.pool.folder):
-            sync(path)
+            _sync(path)
         done = partial.with_name(partial.name.removeprefix(PARTIAL))
         partial.rename(done)
-        sync(self.folder)
+        _sync(self.folder)
         return done
 
     def prune(self, keep: timedelta | None, now: datetime) -> int:
@@ -95,3 +95,12 @@ def find_backup(path: Path) -> Path:
     if found := Shelf(path).backups():
         return found[-1].resolve()
     raise BackupError(f"There is no complete backup in {path}: name the folder that `cartulary backup` wrote into.")
+
+
+def _sync(path: Path) -> None:
+    """Have the operating system write a file or a folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

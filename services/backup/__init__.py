@@ -1,0 +1,1 @@
+"""What all parts of a backup have in common, whichever service saves them."""
