@@ -48,6 +48,8 @@ class Door:
     log: Path
     asked: list[Echo] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
+    breaks: set[str] = field(default_factory=set)  # answers of these services break off
+    location: str = ""  # sent along with every answer
 
     def ask(
         self, host: str, path: str, method: str = "GET", *, body: bytes | None = None, user: str = "", **headers: str
@@ -88,6 +90,7 @@ def environment(domain: str = DOMAIN) -> dict[str, str]:
         "CONSOLE_NETWORKS": "private_ranges",
         "PORTAL_API_KEY": PORTAL_KEY,
         "FORM_API_KEY": FORM_KEY,
+        "BUCKET": "letters",
     }
 
 
@@ -159,7 +162,15 @@ def _handler(door: Door, address: str) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             door.asked.append(Echo(address, self.command, self.path, headers, body))
             content = f"from {service}".encode()
-            self.send_response(200)
+            self.send_response(307 if door.location else 200)
+            if door.location:
+                self.send_header("Location", door.location)
+            if service in door.breaks:
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"5\r\nhello\r\n")
+                self.close_connection = True
+                return
             self.send_header("Content-Length", str(len(content)))
             self.send_header("Server", "chatty/1.0")
             self.end_headers()
