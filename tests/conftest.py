@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from warehouse_support import empty
 
 from services.contracts import load_contracts
 from services.extraction.ocr import OcrExtractor
@@ -75,20 +76,7 @@ def warehouse(session_dir: Path) -> Iterator[Warehouse]:
 @pytest.fixture
 def clean_warehouse(warehouse: Warehouse) -> Warehouse:
     """The session's chDB without a row in bronze and without anything that dbt built."""
-    tables = warehouse.query(
-        "select database, name, engine from system.tables where database in ('bronze', 'silver', 'gold', 'gold_next') "
-        "order by engine = 'Dictionary' desc"
-    )
-    for row in tables:
-        table = f"{row['database']}.`{row['name']}`"
-        if row["name"] == "schema_migrations":
-            continue
-        if row["database"] == "bronze" or row["name"] == "builds":
-            warehouse.command(f"truncate table {table}")
-        elif row["engine"] == "Dictionary":
-            warehouse.command(f"drop dictionary if exists {table}")
-        else:
-            warehouse.command(f"drop table if exists {table} sync")
+    empty(warehouse)
     return warehouse
 
 

@@ -1,4 +1,4 @@
-"""A `cartulary warehouse` in a process of its own."""
+"""A `cartulary warehouse` in a process of its own, and a warehouse without anybody's rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.settings import Settings
+from services.warehouse.client import Warehouse
 from services.warehouse.owner import Owner, read_owner
 
 CARTULARY = (sys.executable, "-c", "from flows.cli import app; app()")
@@ -20,6 +21,23 @@ START_SECONDS = 60
 def environment(**more: str) -> dict[str, str]:
     """This process's environment without settings of its own."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CARTULARY_")} | more
+
+
+def empty(warehouse: Warehouse) -> None:
+    """The warehouse as `migrate` leaves it, without a row and without anything that dbt built."""
+    rows = warehouse.query(
+        "select database, name, engine from system.tables where database in ('bronze', 'silver', 'gold', 'gold_next') "
+        "order by engine = 'Dictionary' desc, engine = 'View' desc"
+    )
+    for row in rows:
+        table = f"{row['database']}.`{row['name']}`"
+        if row["name"] == "schema_migrations":
+            continue
+        if row["database"] == "bronze" or row["name"] == "builds":
+            warehouse.command(f"truncate table {table}")
+        else:
+            kind = {"Dictionary": "dictionary", "View": "view"}.get(row["engine"], "table")
+            warehouse.command(f"drop {kind} if exists {table} sync")
 
 
 class ServingProcess:

@@ -91,23 +91,6 @@ def requests(services: Services) -> dict[str, int]:
     return {row["state"]: int(row["n"]) for row in rows}
 
 
-def empty(warehouse: Warehouse) -> None:
-    """The warehouse as `migrate` leaves it, without a row and without anything that dbt built."""
-    rows = warehouse.query(
-        "select database, name, engine from system.tables where database in ('bronze', 'silver', 'gold', 'gold_next') "
-        "order by engine = 'Dictionary' desc, engine = 'View' desc"
-    )
-    for row in rows:
-        table = f"{row['database']}.`{row['name']}`"
-        if row["name"] == "schema_migrations":
-            continue
-        if row["database"] == "bronze" or row["name"] == "builds":
-            warehouse.command(f"truncate table {table}")
-        else:
-            kind = {"Dictionary": "dictionary", "View": "view"}.get(row["engine"], "table")
-            warehouse.command(f"drop {kind} if exists {table} sync")
-
-
 @contextmanager
 def platform(warehouse: Warehouse, extractor: OcrExtractor, data_dir: Path) -> Iterator[Services]:
     """All embedded services on this process's warehouse, with a state and an object store of their own."""

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from api_support import ALL_SCOPES, TestClient
-from backup_support import Saved, bring_back, empty, fill, form, letter, platform, requests, silent, take, utc_now
+from backup_support import Saved, bring_back, fill, form, letter, platform, requests, silent, take, utc_now
 from dbt_support import gold_content
+from warehouse_support import empty
 
 from api.app import create_app
 from flows.status import take_stock
