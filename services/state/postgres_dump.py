@@ -23,6 +23,10 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 # Where Debian and Postgres' own images keep what is not on the PATH.
 INSTALLED = Path("/usr/lib/postgresql")
 SHOWN = 300
+# Longer than any database of this platform takes, and well before the next night's backup.
+LIMIT_SECONDS = 6 * 3600
+# Of a server that is gone without a word the system would hear for hours: here after two minutes.
+ALIVE = {"keepalives_idle": "60", "keepalives_interval": "10", "keepalives_count": "6"}
 # Tables of people, not those that an extension brings; rows of a parted table are in its parts.
 TABLES: LiteralString = """
 select namespace.nspname, class.relname
@@ -65,9 +69,10 @@ def program(name: str) -> Path:
     raise ConfigurationError(f"{name} is not installed here: apt-get install postgresql-client, not older than the server.")
 
 
-def dump(url: str, path: Path, options: Sequence[str] = ()) -> None:
-    """Write the database of this libpq URL into a file; BackupError says what pg_dump objected to."""
-    _run("pg_dump", url, ["--format=custom", "--no-owner", "--lock-wait-timeout=60000", f"--file={path}", *options])
+def dump(url: str, path: Path, options: Sequence[str] = (), *, limit_seconds: float = LIMIT_SECONDS) -> None:
+    """Write the database of this libpq URL into a file; BackupError says what pg_dump objected to, or that it did not end in time."""
+    arguments = ["--format=custom", "--no-owner", "--lock-wait-timeout=60000", f"--file={path}", *options]
+    _run("pg_dump", url, arguments, limit_seconds)
 
 
 def restore(url: str, path: Path, options: Sequence[str] = (), *, left_out: str = "") -> None:
@@ -93,7 +98,7 @@ def check_dump(path: Path) -> None:
 def connected(url: str, name: str) -> Iterator[Connection]:
     """A connection whose statements may take as long as they do; `name` says in errors which database it is."""
     try:
-        with psycopg.connect(url, connect_timeout=10, autocommit=True, application_name="cartulary backup") as connection:
+        with psycopg.connect(url, connect_timeout=10, autocommit=True, application_name="cartulary backup", **ALIVE) as connection:
             for setting in SPELLING:
                 connection.execute(setting)
             yield connection
@@ -161,20 +166,28 @@ def _value(connection: Connection, query: LiteralString) -> Any:
     return row[0] if row else None
 
 
-def _run(name: str, url: str, arguments: Sequence[str]) -> str:
+def _run(name: str, url: str, arguments: Sequence[str], limit_seconds: float = LIMIT_SECONDS) -> str:
     """Run one of Postgres' programs; the password is told in the environment, which other users do not see."""
-    known = {key: str(value) for key, value in conninfo_to_dict(url).items()} if url else {}
+    known = ALIVE | {key: str(value) for key, value in conninfo_to_dict(url).items()} if url else {}
     secret = {"PGPASSWORD": known.pop("password")} if "password" in known else {}
     where = ["--dbname", make_conninfo(**known)] if url else []
-    done = subprocess.run(  # noqa: S603  our own arguments, no shell
-        [str(program(name)), *where, *arguments],
-        env={**_environment(), **secret, "PGCONNECT_TIMEOUT": "10"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603  our own arguments, no shell
+            [str(program(name)), *where, *arguments],
+            env={**_environment(), **secret, "PGCONNECT_TIMEOUT": "10"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=limit_seconds,
+        )
+    except subprocess.TimeoutExpired:  # its message repeats the command
+        raise BackupError(
+            f"{name} was stopped, since it had not ended after {limit_seconds / 3600:g} hours: look whether the database server answers "
+            "and what pg_stat_activity says of locks, then run the same command again.",
+            retryable=True,
+        ) from None
     if done.returncode:
         said = " ".join(done.stderr.split())
         raise BackupError(f"{name} failed: {said[:SHOWN]}", retryable="connection" in said)

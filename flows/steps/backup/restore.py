@@ -48,6 +48,8 @@ from services.warehouse.migrate import migrate
 from services.wiring import Services, open_services
 
 RESTORE = "restore"
+# Whoever is connected to a database that is restored, in the stack; docs/backup.md names the same.
+STOP = "docker compose stop api flows prefect-server tyk"
 
 
 def restore_backup(settings: Settings, path: Path, *, clock: Clock, say: Say) -> StepResult:
@@ -173,8 +175,7 @@ def _confirm_nobody_works(services: Services) -> None:
             others += clients(connection)
     if others:
         raise BusyError(
-            f"Others are connected to the databases ({', '.join(sorted(set(others))[:5])}): stop them first, in the stack with "
-            "docker compose stop api flows prefect-server."
+            f"Others are connected to the databases ({', '.join(sorted(set(others))[:5])}): stop them first, in the stack with {STOP}."
         )
 
 

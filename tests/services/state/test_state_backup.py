@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from postgres_support import PostgresServer
 from pydantic import SecretStr
 
 from services.errors import BackupError, ConfigurationError
-from services.settings import Settings, StateSettings
+from services.settings import PROJECT_ROOT, Settings, StateSettings
 from services.state import backup, postgres_dump
 from services.state.backup import (
     check_sqlite,
@@ -197,6 +200,20 @@ def test_postgres_programs_that_are_missing_are_named(monkeypatch: pytest.Monkey
         postgres_dump.dump("postgresql://a@localhost/b", tmp_path / "x")
 
 
+def test_a_program_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As when the network is away and nobody says so."""
+    bin_folder = tmp_path / "17" / "bin"
+    bin_folder.mkdir(parents=True)
+    fake = bin_folder / "pg_dump"
+    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(postgres_dump, "INSTALLED", tmp_path)
+    with pytest.raises(BackupError, match=r"pg_dump was stopped.*look whether the database server answers") as caught:
+        postgres_dump.dump("postgresql://a:very-secret@localhost/b", tmp_path / "x", limit_seconds=2)
+    assert caught.value.retryable and "very-secret" not in str(caught.value)
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists(), "it does not stay behind"
+
+
 def test_no_password_is_told(tmp_path: Path, postgres: PostgresServer) -> None:
     url = postgres.url("no_such_database", password="very-secret")
     with pytest.raises(BackupError, match="no_such_database") as caught:
@@ -231,3 +248,46 @@ def test_a_database_of_others_comes_back_in_place_of_what_is_there(postgres: Pos
         postgres_dump.check_dump(path)
     for name in (source, into):
         postgres.drop_database(name)
+
+
+def test_databases_emptied_as_the_page_says_are_restored_by_their_owner(postgres: PostgresServer, tmp_path: Path, now: datetime) -> None:
+    page = (PROJECT_ROOT / "docs" / "backup.md").read_text(encoding="utf-8")
+    emptying = re.findall(r'-c "((?:drop|create) schema [^"]+)"', page)
+    assert len(emptying) == 2
+    name = postgres.create_database()
+    for statement in (
+        f"create role {name} login",
+        f"alter database {name} owner to {name}",
+        f"revoke connect on database {name} from public",
+    ):
+        postgres.execute(statement)
+    url = postgres.url(name, user=name)
+    settings = Settings(_env_file=None, data_dir=tmp_path, state=StateSettings(url=SecretStr(url)))
+    with closing(State.open(settings)) as state:
+        fill(state, now)
+        saved = save_state(state.database, tmp_path)
+    # As Prefect's, with an extension that lies in the schema.
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create extension pg_trgm")
+        connection.execute("create index by_name on work using gin (state gin_trgm_ops)")
+    other = postgres_dump.save_database(url, "PREFECT", tmp_path / "prefect.dump", ["--no-privileges"])
+
+    for _ in range(2):  # the second backup is of a database that was emptied before
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in emptying:
+                connection.execute(statement)
+        with closing(State.open(settings)) as state:
+            assert filled_tables(state.database) == []
+            restore_state(state.database, tmp_path, saved)
+            assert held(state) == saved
+            assert save_state(state.database, tmp_path) == saved
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in emptying:
+                connection.execute(statement)
+        assert postgres_dump.restore_database(url, "PREFECT", tmp_path / "prefect.dump") == other
+        assert postgres_dump.save_database(url, "PREFECT", tmp_path / "prefect.dump", ["--no-privileges"]) == other
+    with psycopg.connect(postgres.url()) as connection:
+        rights = connection.execute("select has_database_privilege('public', %s, 'connect')", [name]).fetchone()
+    assert rights == (False,), "nobody else may connect, as before"
+    postgres.drop_database(name)
+    postgres.execute(f"drop role {name}")
