@@ -16,6 +16,7 @@ import typer
 from dotenv import dotenv_values, set_key
 
 from flows.console import JsonFlag, out, print_json
+from flows.placeholder import is_placeholder
 from services.errors import ConfigurationError
 from services.gateway.base import PREFIX as KEY_PREFIX
 from services.settings import PREFIX, PROJECT_ROOT
@@ -26,12 +27,6 @@ ALPHABET = string.ascii_letters + string.digits
 LENGTH = 40
 FIRST_PERSON = "admin"
 PERSON = re.compile(r"[a-z][a-z0-9._-]{0,31}")
-# What people write where a secret belongs; also the passwords with which the images come.
-PLACEHOLDER = re.compile(
-    r"(.*(change.?me|placeholder|your.?(password|secret|key)).*|<.*>|x+|todo|password|passwort|secret|admin|default|test|example|geoserver|"
-    r"rustfsadmin|postgres|qaIACxO6wMR3|123.*)",
-    re.IGNORECASE,
-)
 
 
 def text() -> str:
@@ -88,23 +83,30 @@ STAFF = "STAFF_USERS"
 
 @dataclass(frozen=True)
 class Initialized:
-    """What was written: the file, the names that are new in it, and the password of each new person, which nobody can ask for again."""
+    """What was written: the file, the names new in it, who left, and each new person's password, which nobody can ask for again."""
 
     path: Path
     is_new: bool
     added: tuple[str, ...]
     passwords: Mapping[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
 
 
-def initialize(path: Path, *, domain: str = "", people: Sequence[str] = (), example: Path = EXAMPLE) -> Initialized:
+def initialize(
+    path: Path, *, domain: str = "", people: Sequence[str] = (), leaving: Sequence[str] = (), example: Path = EXAMPLE
+) -> Initialized:
     """Write `path` from the example with all secrets made anew, or add to it what it lacks; mode 600 either way.
 
-    Nothing that has a value is changed. ConfigurationError names every secret that is a placeholder, before anything is written.
+    Nothing that has a value is changed, but that `leaving` are taken from the staff before `people` are added: who is both gets a new
+    password. ConfigurationError says what is refused, before anything is written.
     """
     is_new = not path.exists()
     known = {} if is_new else {name: value for name, value in dotenv_values(path, interpolate=False).items() if value}
-    _refuse(known, path)
-    people = _new_people(known.get(STAFF, ""), people)
+    _refuse(known, path, domain)
+    staff = _staying(known.get(STAFF, ""), leaving)
+    if leaving and not (staff or people):
+        raise ConfigurationError(f"{', '.join(leaving)}: then nobody of the staff would be left. Add somebody first, with --user NAME.")
+    people = _new_people(staff, people)
     given = {name: make() for name, make in SECRETS.items() if not known.get(name)}
     if domain and not known.get("DOMAIN"):
         given["DOMAIN"] = domain
@@ -116,23 +118,39 @@ def initialize(path: Path, *, domain: str = "", people: Sequence[str] = (), exam
         for name, value in given.items():
             set_key(path, name, value, quote_mode="never")
         given |= _append_missing(path, example.read_text(encoding="utf-8"))
-    if people:
-        lines = [*known.get(STAFF, "").splitlines(), *(f"{person} {_hash(password)}" for person, password in passwords.items())]
+    if people or leaving:
+        lines = [*staff, *(f"{person} {_hash(password)}" for person, password in passwords.items())]
         # In single quotes neither Compose nor anybody else looks for variables in it: a hash is full of dollars.
         set_key(path, STAFF, "\n".join(lines), quote_mode="always")
+    if people:
         given[STAFF] = ""
     path.chmod(0o600)
-    return Initialized(path, is_new, tuple(given), passwords)
+    return Initialized(path, is_new, tuple(given), passwords, tuple(dict.fromkeys(leaving)))
 
 
-def _refuse(known: Mapping[str, str], path: Path) -> None:
-    wrong = [name for name in SECRETS if (value := known.get(name)) and PLACEHOLDER.fullmatch(value.removeprefix("admin:"))]
+def _refuse(known: Mapping[str, str], path: Path, domain: str) -> None:
+    if domain and (other := known.get("DOMAIN", domain)) != domain:
+        raise ConfigurationError(f"DOMAIN is {other} already: change it in {path}.")
+    wrong = [name for name in SECRETS if (value := known.get(name)) and is_placeholder(value)]
     if wrong:
         raise ConfigurationError(f"{path} holds placeholders for {', '.join(wrong)}: empty these lines and run `cartulary init` again.")
 
 
-def _new_people(staff: str, wanted: Sequence[str]) -> list[str]:
-    known = {line.split()[0] for line in staff.splitlines() if line.strip()}
+def _staying(staff: str, leaving: Sequence[str]) -> list[str]:
+    """The lines of those who do not leave."""
+    lines = [line for line in staff.splitlines() if line.strip()]
+    names = dict.fromkeys(_person(line) for line in lines)
+    if unknown := [person for person in leaving if person not in names]:
+        raise ConfigurationError(f"{STAFF} has no {', '.join(unknown)}; it has {', '.join(names) or 'nobody'}.")
+    return [line for line in lines if _person(line) not in leaving]
+
+
+def _person(line: str) -> str:
+    return line.split()[0]
+
+
+def _new_people(staff: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    known = {_person(line) for line in staff}
     if strange := [person for person in wanted if not PERSON.fullmatch(person)]:
         raise ConfigurationError(
             f"{', '.join(strange)} cannot be a user's name: a small letter, then small letters, digits, '.', '_', '-'."
@@ -181,15 +199,18 @@ def _hash(password: str) -> str:
 def init(
     domain: Annotated[str, typer.Option(help="The host name of the stack, example.org (default: localhost).")] = "",
     user: Annotated[list[str], typer.Option(help="A person of the staff; may be repeated, also later.")] = [],  # noqa: B006
+    remove_user: Annotated[list[str], typer.Option(help="Who leaves; may be repeated. With the same --user: a new password.")] = [],  # noqa: B006
     env: Annotated[Path, typer.Option(help="The file.")] = Path(".env"),
     as_json: JsonFlag = False,
 ) -> None:
-    """Write .env with generated secrets, or add what it lacks; what stands there is never changed."""
-    done = initialize(env, domain=domain, people=user)
+    """Write .env with generated secrets, or add what it lacks; but for people who leave, what stands there is never changed."""
+    done = initialize(env, domain=domain, people=user, leaving=remove_user)
     if as_json:
         print_json(done)
         return
     out.print(f"{done.path}: {'written' if done.is_new else f'{len(done.added)} variables added' if done.added else 'complete already'}")
+    for person in done.removed:
+        out.print(f"  {person}: removed", highlight=False)
     for person, password in done.passwords.items():
         out.print(f"  {person}: {password}   (shown once; for the portal and the staff's tools)", highlight=False, soft_wrap=True)
     out.print("Next: cartulary doctor --stack, then docker compose up -d --wait")

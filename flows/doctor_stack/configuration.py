@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import stat
 from collections.abc import Iterator
@@ -9,15 +10,10 @@ from collections.abc import Iterator
 from flows.doctor_stack.stack import LOCALHOST, Stack, ToldElsewhereError
 from flows.doctor_stack.verdict import Verdict, warning, well, wrong
 from flows.init import SECRETS, STAFF
+from flows.placeholder import is_placeholder
 
 REQUIRED = re.compile(r"\$\{(\w+):?\?")
 MISSING_VARIABLE = re.compile(r"required variable (\w+) is missing a value")
-PLACEHOLDER = re.compile(
-    r"change[-_ ]?me|changeit|replace[-_ ]?(me|this)|your[-_ ]?\w*(password|secret|key|token)|placeholder|example|^<.*>$"
-    r"|^(admin:)?(admin|password|passwort|secret|supersecret|geoserver|postgres|rustfsadmin|minioadmin|default|test|todo|x+|123456\w*)$"
-    r"|^qaIACxO6wMR3$",  # with which Nominatim's image comes
-    re.IGNORECASE,
-)
 SHORTEST_SECRET = 12
 STAFF_LINE = re.compile(r"\S+\s+\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 # Works from a fresh checkout too, and from a shell that knows no virtual environment.
@@ -63,7 +59,7 @@ def secrets(stack: Stack) -> Iterator[Verdict]:
     if strange := [line.split()[0] for line in staff if line.strip() and not STAFF_LINE.fullmatch(line.strip())]:
         yield wrong(
             f"{STAFF}: no bcrypt hash for {', '.join(strange)}",
-            repair=f".env: remove these lines, then `{INIT} ARGS='--user {strange[0]}'`",
+            repair=f"{INIT} ARGS='{' '.join(f'--remove-user {person} --user {person}' for person in strange)}', which gives a new password",
         )
     elif not staff:
         yield wrong(f"{STAFF} names nobody", repair=f"{INIT} ARGS='--user NAME'")
@@ -141,7 +137,14 @@ def dns(stack: Stack) -> Iterator[Verdict]:
                 f"{told}; this machine is behind NAT ({', '.join(sorted(own))}) and cannot tell whether that is its own",
                 repair=f"dig +short {host}, and see that your router passes its ports 80 and 443 on to this machine",
             )
-    if not (late or absent or strays):
+    unheard = {} if _takes_ipv6(stack) else {host: v6 for host in stack.hosts if (v6 := _ipv6(found.get(host, set())))}
+    if unheard:
+        host, addresses = next(iter(unheard.items()))
+        yield warning(
+            f"AAAA records of {', '.join(unheard)} ({', '.join(sorted(addresses))}), but the ports are opened on IPv4 alone",
+            repair=f"dig +short AAAA {host} must print nothing: remove these records at your DNS provider (or change BIND_ADDRESS in .env)",
+        )
+    if not (late or absent or strays or unheard):
         yield well(f"{len(stack.hosts)} names lead here")
 
 
@@ -157,6 +160,17 @@ def images(stack: Stack) -> Iterator[Verdict]:
         yield warning(f"without a version: {', '.join(floating)}", repair=".env: name a version in the image's variable")
 
 
+def _takes_ipv6(stack: Stack) -> bool:
+    """Without an address Docker opens a port on both; whatever no stack opens is no matter of its DNS."""
+    opened = [port.address for port in stack.published if port.service == "caddy"]
+    return not opened or any(not address or ":" in address for address in opened)
+
+
+def _ipv6(addresses: set[str]) -> set[str]:
+    """Those of a record: a machine's own hosts file may name the loopback."""
+    return {address for address in addresses if ":" in address and not ipaddress.ip_address(address).is_loopback}
+
+
 def _required(stack: Stack) -> set[str]:
     """The variables that compose.yaml demands with ${…:?}, of all profiles: it looks at those of all of them."""
     try:
@@ -166,7 +180,7 @@ def _required(stack: Stack) -> set[str]:
 
 
 def _weakness(value: str) -> str:
-    if PLACEHOLDER.search(value):
+    if is_placeholder(value):
         return "is a placeholder"
     if len(value.rpartition(":")[2]) < SHORTEST_SECRET:
         return f"is shorter than {SHORTEST_SECRET} characters"

@@ -143,7 +143,7 @@ def _config() -> dict[str, Any]:
     services: dict[str, Any] = {
         name: {"image": f"example/{name}:1.0", "mem_limit": str(1 << 30), "restart": "unless-stopped"} for name in SERVICES
     }
-    services["clickhouse"]["image"] = "clickhouse/clickhouse-server:26.3"
+    services["clickhouse"]["image"] = "clickhouse/clickhouse-server:26.8"
     services[JOB] = {"image": "example/migrate:1.0", "mem_limit": str(1 << 30), "restart": "on-failure:5"}
     # As Compose wrote the port of the probe.
     port = recorded("config")["services"]["web"]["ports"][0]

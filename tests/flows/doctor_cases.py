@@ -81,6 +81,10 @@ def secret_is_placeholder(scene: Scene) -> None:
     scene.env(GRAFANA_PASSWORD="changeme-please-now")
 
 
+def secret_is_somebody_elses(scene: Scene) -> None:
+    scene.env(RUSTFS_SECRET_KEY="minioadmin")
+
+
 def secret_is_an_images_own(scene: Scene) -> None:
     scene.env(NOMINATIM_PASSWORD="qaIACxO6wMR3")
 
@@ -108,8 +112,8 @@ def variable_is_missing(scene: Scene) -> None:
 
 
 def extras_variable_is_missing(scene: Scene) -> None:
-    scene.answer("compose config --quiet", code=1, err=MISSING_VARIABLE.format("JUPYTER_TOKEN"))
-    scene.config["services"]["lab"] = {"environment": {"A": "${CARTULARY_X:-${JUPYTER_TOKEN:?set one}}"}}
+    scene.answer("compose config --quiet", code=1, err=MISSING_VARIABLE.format("SHOP_TOKEN"))
+    scene.config["services"]["lab"] = {"environment": {"A": "${CARTULARY_X:-${SHOP_TOKEN:?set one}}"}}
 
 
 def compose_file_is_broken(scene: Scene) -> None:
@@ -120,13 +124,13 @@ def other_processor(scene: Scene) -> None:
     scene.info["Architecture"] = "aarch64"
 
 
-def no_avx2_needed(scene: Scene) -> None:
-    scene.machine.write("cpuinfo", "flags\t\t: fpu sse4_2 avx\n")
-    scene.config["services"]["clickhouse"]["image"] = "clickhouse/clickhouse-server:26.8"
-
-
 def no_avx2(scene: Scene) -> None:
     scene.machine.write("cpuinfo", "flags\t\t: fpu sse4_2 avx\n")
+
+
+def no_avx2_needed(scene: Scene) -> None:
+    no_avx2(scene)
+    scene.config["services"]["clickhouse"]["image"] = "clickhouse/clickhouse-server:26.3"
 
 
 def too_little_memory(scene: Scene) -> None:
@@ -161,6 +165,23 @@ def name_is_unknown(scene: Scene) -> None:
 def name_leads_away(scene: Scene) -> None:
     wrong_domain_port(scene)
     scene.machine.names["api.example.org"] = {"203.0.113.99"}
+
+
+def six_is_not_heard(scene: Scene) -> None:
+    wrong_domain_port(scene)
+    scene.machine.addresses_are("203.0.113.7", "2001:db8::7")
+    scene.machine.names["api.example.org"] = {"203.0.113.7", "2001:db8::7"}
+
+
+def six_is_heard(scene: Scene) -> None:
+    six_is_not_heard(scene)
+    ports = scene.config["services"]["caddy"]["ports"]
+    ports.append(ports[0] | {"host_ip": "::"})
+
+
+def six_is_of_the_hosts_file(scene: Scene) -> None:
+    wrong_domain_port(scene)
+    scene.machine.names["example.org"] = {"203.0.113.7", "::1"}
 
 
 def behind_nat(scene: Scene) -> None:
@@ -334,6 +355,7 @@ def warehouse_is_silent(scene: Scene) -> None:
     inside(scene, "api", "cartulary sql", code=1, err="error: ClickHouse at clickhouse:8123 does not answer")
 
 
+OLDER_CLICKHOUSE = ".env: CLICKHOUSE_IMAGE=clickhouse/clickhouse-server:26.3"
 CASES: list[tuple[Callable[[Scene], None], str, str, str, str]] = [
     (engine_is_missing, "docker engine", WRONG, "missing", "sudo apt-get install docker-ce"),
     (engine_is_dead, "docker engine", WRONG, "does not answer", "sudo systemctl enable --now docker"),
@@ -347,17 +369,18 @@ CASES: list[tuple[Callable[[Scene], None], str, str, str, str]] = [
     (env_is_open, "env file", WRONG, "mode 644", "chmod 600"),
     (secret_is_empty, "secrets", WRONG, "not set: REDIS_PASSWORD", "make init"),
     (secret_is_placeholder, "secrets", WRONG, "GRAFANA_PASSWORD is a placeholder", ".env: empty GRAFANA_PASSWORD, then `make init`"),
+    (secret_is_somebody_elses, "secrets", WRONG, "RUSTFS_SECRET_KEY is a placeholder", ".env: empty RUSTFS_SECRET_KEY"),
     (secret_is_an_images_own, "secrets", WRONG, "NOMINATIM_PASSWORD is a placeholder", ".env: empty NOMINATIM_PASSWORD"),
     (secret_is_short, "secrets", WRONG, "PREFECT_AUTH is shorter", ".env: empty PREFECT_AUTH"),
     (secrets_are_the_same, "secrets", NOTE, "MAP_PUBLIC_PASSWORD, MAP_RESTRICTED_PASSWORD", ".env: empty all but one"),
     (staff_is_empty, "secrets", WRONG, "names nobody", "make init ARGS='--user NAME'"),
-    (staff_without_hash, "secrets", WRONG, "no bcrypt hash for anna", ".env: remove these lines, then `make init ARGS='--user anna'`"),
+    (staff_without_hash, "secrets", WRONG, "no bcrypt hash for anna", "make init ARGS='--remove-user anna --user anna'"),
     (variable_is_missing, "compose file", WRONG, "not set in .env: REDIS_PASSWORD", "make init"),
-    (extras_variable_is_missing, "compose file", WRONG, "not set in .env: JUPYTER_TOKEN", ".env: set JUPYTER_TOKEN"),
+    (extras_variable_is_missing, "compose file", WRONG, "not set in .env: SHOP_TOKEN", ".env: set SHOP_TOKEN"),
     (compose_file_is_broken, "compose file", WRONG, "line 12", "docker compose config --quiet"),
     (other_processor, "architecture", WRONG, "aarch64", ".env: name images"),
-    (no_avx2_needed, "processor", WRONG, "no AVX2, which clickhouse/clickhouse-server:26.8 needs", ".env: CLICKHOUSE_IMAGE="),
-    (no_avx2, "processor", WELL, "26.3 works without", ""),
+    (no_avx2, "processor", WRONG, "no AVX2, which clickhouse/clickhouse-server:26.8 needs", f"{OLDER_CLICKHOUSE}, then"),
+    (no_avx2_needed, "processor", WELL, "26.3 works without", ""),
     (too_little_memory, "memory", WRONG, "6 services may take 6.4 GB together", ".env: fewer COMPOSE_PROFILES"),
     (tight_memory, "memory", NOTE, "swap are advised", "sudo fallocate -l 4G"),
     (no_limit, "memory", NOTE, "without a limit: tyk", "compose.yaml: give each"),
@@ -366,6 +389,9 @@ CASES: list[tuple[Callable[[Scene], None], str, str, str, str]] = [
     (wrong_domain_port, "dns", WELL, "2 names lead here", ""),
     (name_is_unknown, "dns", WRONG, "no address: api.example.org", "dig +short api.example.org must print 203.0.113.7"),
     (name_leads_away, "dns", WRONG, "lead to 203.0.113.99, not here (203.0.113.7)", "dig +short api.example.org must print"),
+    (six_is_not_heard, "dns", NOTE, "AAAA records of api.example.org (2001:db8::7)", "dig +short AAAA api.example.org must print nothing"),
+    (six_is_heard, "dns", WELL, "2 names lead here", ""),
+    (six_is_of_the_hosts_file, "dns", WELL, "2 names lead here", ""),
     (behind_nat, "dns", NOTE, "behind NAT", "dig +short example.org"),
     (names_are_slow, "dns", NOTE, "no answer in time about api.example.org", "dig api.example.org"),
     (image_without_version, "images", NOTE, "without a version: tykio/tyk-gateway", ".env: name a version"),
@@ -382,8 +408,8 @@ CASES: list[tuple[Callable[[Scene], None], str, str, str, str]] = [
     ),
     (killed_with_variable, "killed for memory", WRONG, "clickhouse", ".env: CLICKHOUSE_MEMORY=1536m instead of 1g"),
     (child_killed, "killed for memory", NOTE, "flows runs on", "compose.yaml: mem_limit: 1536m"),
-    (illegal, "illegal instruction", WRONG, "exit code 132", ".env: CLICKHOUSE_IMAGE=clickhouse/clickhouse-server:26.3"),
-    (illegal_in_a_circle, "illegal instruction", WRONG, "exit code 132", ".env: CLICKHOUSE_IMAGE="),
+    (illegal, "illegal instruction", WRONG, "exit code 132", f"{OLDER_CLICKHOUSE}, then"),
+    (illegal_in_a_circle, "illegal instruction", WRONG, "exit code 132", f"{OLDER_CLICKHOUSE}, then"),
     (ended, "stopped", WRONG, "exit code 3: the database said no: error", "docker compose up -d tyk"),
     (killed_by_hand, "stopped", WRONG, "killed: by hand", "docker compose up -d tyk"),
     (job_failed, "failed job", WRONG, "migrate failed with exit code 3: the database said no", "docker compose up migrate"),

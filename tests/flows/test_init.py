@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import bcrypt
@@ -14,7 +16,7 @@ from dotenv import dotenv_values
 
 from flows.init import EXAMPLE, SECRETS, STAFF, initialize
 from services.errors import ConfigurationError
-from services.settings import PREFIX, Settings
+from services.settings import PREFIX, PROJECT_ROOT, Settings
 
 
 def read(path: Path) -> dict[str, str]:
@@ -44,9 +46,19 @@ def test_a_second_time_nothing_is_changed(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     initialize(path, domain="example.org")
     before = path.read_bytes()
-    again = initialize(path, domain="other.example")
+    again = initialize(path, domain="example.org")
     assert path.read_bytes() == before
     assert not again.is_new and not again.added and not again.passwords
+
+
+def test_another_domain_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    initialize(path)
+    assert initialize(path, domain="a.example").added == ("DOMAIN",)
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"^DOMAIN is a\.example already: change it in .*\.env\.$"):
+        initialize(path, domain="b.example", people=["bob"])
+    assert path.read_bytes() == before
 
 
 def test_what_an_older_version_lacks_is_added(tmp_path: Path) -> None:
@@ -63,9 +75,7 @@ def test_what_an_older_version_lacks_is_added(tmp_path: Path) -> None:
     assert len([name for name in names if name.isupper()]) == len({name for name in names if name.isupper()})
 
 
-@pytest.mark.parametrize(
-    "value", ["changeme", "CHANGE_ME_please", "<password>", "password", "geoserver", "rustfsadmin", "qaIACxO6wMR3", "123456"]
-)
+@pytest.mark.parametrize("value", ["CHANGE_ME_please", "geoserver", "minioadmin"])
 def test_placeholders_are_refused_before_anything_is_written(tmp_path: Path, value: str) -> None:
     path = tmp_path / ".env"
     path.write_text(f"GEOSERVER_PASSWORD={value}\nPREFECT_AUTH=admin:{value}\n", encoding="utf-8")
@@ -73,13 +83,6 @@ def test_placeholders_are_refused_before_anything_is_written(tmp_path: Path, val
     with pytest.raises(ConfigurationError, match=r"placeholders for PREFECT_AUTH, GEOSERVER_PASSWORD"):
         initialize(path)
     assert path.read_bytes() == before
-
-
-def test_a_random_secret_is_no_placeholder(tmp_path: Path) -> None:
-    """A run of letters that people write as a placeholder may stand in a secret by chance."""
-    path = tmp_path / ".env"
-    path.write_text("REDIS_PASSWORD=aXxXxb7TODOq9changeit4secretpassword\n", encoding="utf-8")
-    assert read(initialize(path).path)["REDIS_PASSWORD"] == "aXxXxb7TODOq9changeit4secretpassword"
 
 
 def test_each_person_has_a_password_of_their_own(tmp_path: Path) -> None:
@@ -92,6 +95,74 @@ def test_each_person_has_a_password_of_their_own(tmp_path: Path) -> None:
         assert bcrypt.checkpw(password.encode(), lines[person].encode())
     with pytest.raises(ConfigurationError, match="cannot be a user's name"):
         initialize(path, people=["Eve; rm"])
+
+
+def names(path: Path) -> list[str]:
+    return [line.split()[0] for line in read(path)[STAFF].splitlines()]
+
+
+def test_who_leaves_is_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    initialize(path, people=["alice", "ben", "carol"])
+    before = read(path)
+    path.chmod(0o644)
+    done = initialize(path, leaving=["ben"])
+    assert (done.removed, done.added, done.passwords) == (("ben",), (), {})
+    assert names(path) == ["alice", "carol"] and stat.S_IMODE(path.stat().st_mode) == 0o600
+    after = read(path)
+    assert set(after[STAFF].splitlines()) < set(before.pop(STAFF).splitlines())
+    assert {name: after[name] for name in before} == before
+    # What stands behind them is not torn: neither by the new lines nor by fewer of them.
+    assert path.read_text(encoding="utf-8").count(STAFF) == EXAMPLE.read_text(encoding="utf-8").count(STAFF)
+
+
+@pytest.mark.parametrize(
+    ("leaving", "people", "said"),
+    [(["dora"], [], "no dora; it has alice, ben"), (["alice", "ben"], [], "alice, ben: then nobody"), (["ben"], ["Eve; rm"], "cannot be")],
+)
+def test_who_cannot_leave(tmp_path: Path, leaving: Sequence[str], people: Sequence[str], said: str) -> None:
+    path = tmp_path / ".env"
+    initialize(path, people=["alice", "ben"])
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=said):
+        initialize(path, leaving=leaving, people=people)
+    assert path.read_bytes() == before
+    with pytest.raises(ConfigurationError, match="no ben; it has nobody"):
+        initialize(tmp_path / "none", leaving=["ben"])
+    assert not (tmp_path / "none").exists()
+
+
+def test_who_forgot_gets_a_new_password(tmp_path: Path) -> None:
+    """Also the only one of the staff."""
+    path = tmp_path / ".env"
+    old = initialize(path, people=["ben"]).passwords["ben"]
+    new = initialize(path, leaving=["ben"], people=["ben"]).passwords["ben"]
+    assert names(path) == ["ben"] and new != old
+    assert bcrypt.checkpw(new.encode(), read(path)[STAFF].split()[1].encode())
+
+
+def test_git_keeps_every_env_out_but_those_that_hold_no_secret(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_bytes((PROJECT_ROOT / ".gitignore").read_bytes())
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    files = [".env", ".env.old", ".env.partial", ".env.sops.partial", ".env.example", ".env.sops", ".sops.yaml"]
+    done = subprocess.run(["git", "check-ignore", *files], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == files[:4]
+
+
+def test_all_secrets_at_once_are_those_that_the_page_empties(tmp_path: Path) -> None:
+    """The page's own command: in an emergency nobody looks whether it forgets one, or takes the key of a provider along."""
+    path = initialize(tmp_path / ".env", people=["anna", "ben"]).path
+    with path.open("a", encoding="utf-8") as file:
+        file.write("ALERT_SMTP_PASSWORD=theirs\nCARTULARY_VISION__API_KEY=theirs\n")
+    before = read(path)
+    (command,) = re.findall(r"^sed -i -E .* \.env$", (PROJECT_ROOT / "docs/secrets.md").read_text(encoding="utf-8"), re.MULTILINE)
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    after = read(path)
+    changed = {name for name in before if before[name] != after[name]}
+    # These two are changed on GeoNode's pages and by a new import: emptied, they would be wrong until then.
+    assert changed == set(SECRETS) - {"GEONODE_ADMIN_PASSWORD", "NOMINATIM_PASSWORD"}
+    assert not any(after[name] for name in changed)
+    assert set(initialize(path).added) == changed
 
 
 def test_the_first_person_is_called_admin(tmp_path: Path) -> None:
@@ -116,3 +187,6 @@ def test_the_command_shows_passwords_once(tmp_path: Path) -> None:
     done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout)
     assert done["is_new"] and list(done["passwords"]) == ["admin"]
     assert done["passwords"]["admin"] not in (tmp_path / ".env").read_text(encoding="utf-8")
+    more = [*command[:-1], "--user", "ben", "--remove-user", "admin"]
+    shown = subprocess.run(more, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert "admin: removed" in shown and names(tmp_path / ".env") == ["ben"]
