@@ -17,6 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from typer.core import TyperGroup
 
 from api.app import documented_routes
+from flows.backup_commands import BackupGroup
 from flows.cli import app
 from services.metrics import ALLOWED, OTHER, Metrics
 from services.settings import PROJECT_ROOT
@@ -148,7 +149,9 @@ def test_alerts_say_what_to_do(rule: dict[str, Any]) -> None:
         for name, following in re.findall(r"cartulary ([a-z]+)(?: ([a-z]+))?", command):
             assert name in group.commands, command
             part = group.commands[name]
-            assert not isinstance(part, TyperGroup) or following in part.commands, command
+            # Without another word `cartulary backup` takes one.
+            known = {*part.commands, *([""] if isinstance(part, BackupGroup) else [])} if isinstance(part, TyperGroup) else {following}
+            assert following in known, command
 
 
 def test_the_document_lists_every_alert_and_no_other() -> None:

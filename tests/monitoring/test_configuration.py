@@ -36,6 +36,17 @@ def test_targets_are_services(job: dict[str, Any]) -> None:
         assert bool(COMPOSE[name].get("profiles")) == (name in names), name
 
 
+def test_jobs_are_called_as_their_services() -> None:
+    """The commands of ServiceDown name the job, those of ServiceUnwell the target: both have to be what Compose starts."""
+    for name, job in JOBS.items():
+        hosts = {target.split(":")[0] for part in job.get("static_configs", ()) for target in part["targets"]}
+        hosts |= {host for part in job.get("dns_sd_configs", ()) for host in part["names"]}
+        if name == "health":
+            assert hosts <= set(COMPOSE)
+        else:
+            assert name in COMPOSE and hosts - {"localhost"} <= {name}
+
+
 def test_caddy_answers_for_those_without_metrics() -> None:
     """A path that Caddy does not know is answered with 200 and nothing, which Prometheus takes for health."""
     asked = JOBS["health"]["static_configs"][0]["targets"]
@@ -86,7 +97,7 @@ def test_alloy_reads_no_container_that_prints_passwords() -> None:
     (rule,) = re.findall(r'rule \{([^}]*action\s*=\s*"drop"[^}]*)\}', ALLOY)
     pattern = re.search(r'regex\s*=\s*"([^"]+)"', rule)
     assert pattern and "compose_service" in rule
-    assert re.fullmatch(pattern[1], "geonode-django") and not re.fullmatch(pattern[1], "geoserver")
+    assert re.fullmatch(pattern[1], "geonode-celery") and not re.fullmatch(pattern[1], "geoserver")
 
 
 def test_alloy_knows_our_services() -> None:

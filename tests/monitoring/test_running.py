@@ -91,7 +91,7 @@ def test_prometheus_asks_the_api_and_evaluates_the_rules(tmp_path: Path) -> None
 
             until(lambda: {"api": "up", "prometheus": "up"}.items() <= health().items(), "the API is asked with the token", log)
             # A profile that is off has no targets, and so nothing that is down.
-            assert {"node", "loki", "redis", "alloy"}.isdisjoint(health())
+            assert {"node-exporter", "loki", "redis-exporter", "alloy"}.isdisjoint(health())
             generation = until(lambda: ask(f"{base}/query?query=cartulary_gold_generation")["result"], "a metric of the API", log)
             assert generation[0]["metric"]["job"] == "api"
             groups = until(lambda: evaluated(ask(f"{base}/rules")["groups"]), "all rules are evaluated", log)
