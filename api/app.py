@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api import errors
+from api.body_limit import BodyLimit
 from api.callers import WINDOW_SECONDS, Callers, OwnCallers
 from api.changes import Changes
 from api.documentation import openapi
@@ -101,6 +102,7 @@ def create_app(
     portal.mount(app, portal_dist)
     metrics.know_operations(_operation(route) for route in documented_routes())
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(BodyLimit)
     app.add_middleware(HeadersAndMetrics, metrics=metrics)
     return app
 

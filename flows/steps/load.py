@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from flows.steps.load_rules import REJECTED_ROWS_KEPT, check, look_back, rows_before
+from flows.steps.load_rules import REJECTED_ROWS_KEPT, check, look_back, room, rows_before
 from flows.steps.record import Clock, StepResult
 from services.contracts import DatasetContract
 from services.errors import ContractError, NotFoundError, PlatformError, StateError
@@ -168,7 +168,7 @@ def _load_alone(
     load = Load(_load_id(upload_id, dataset, mode, now), upload_id, dataset, contract.version, mode, now, asked_at=asked_at)
     loads.record(services.warehouse, load)
     try:
-        with services.objects.local_path(_object_key(upload_id)) as path:
+        with services.objects.local_path(_object_key(upload_id)) as path, room():
             load, warnings = _land(landing, contract, load, path, progress)
         replaced = rows_before(landing, load, contract, counting)
         check(load, contract, replaced)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from services.contracts import DatasetContract
-from services.errors import ContractError
+from services.errors import ContractError, ObjectStoreError
 from services.warehouse.landing import Landing
 from services.warehouse.loads import Load
 
@@ -52,3 +54,15 @@ def look_back(landing: Landing, load: Load, before: int) -> list[str]:
     if load.landed_rows * 2 < before:
         notes.append(f"less than half as many rows as before: {load.landed_rows} instead of {before}")
     return notes
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """A disk that is full is no bug: the file waits until there is room."""
+    try:
+        yield
+    except OSError as cause:
+        where = tempfile.gettempdir()
+        raise ObjectStoreError(
+            f"The file could not be read in {where} ({cause.strerror}): free space there, or let TMPDIR name another disk.", retryable=True
+        ) from cause

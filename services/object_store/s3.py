@@ -108,11 +108,17 @@ class S3ObjectStore(ObjectStore):
 
     @contextmanager
     def local_path(self, key: str) -> Iterator[Path]:
-        """A temporary copy of the object, gone at the end."""
+        """A temporary copy of the object, gone at the end; ObjectStoreError, retryable, when there is no room for it."""
         with tempfile.TemporaryDirectory(prefix="cartulary-") as folder:
             path = Path(folder) / "object"
-            with self.open(key) as stream, path.open("wb") as copy:
-                shutil.copyfileobj(stream, copy, CHUNK_BYTES)
+            try:
+                with self.open(key) as stream, path.open("wb") as copy:
+                    shutil.copyfileobj(stream, copy, CHUNK_BYTES)
+            except OSError as cause:
+                raise ObjectStoreError(
+                    f"A copy of {key} does not fit into {folder} ({cause.strerror}): free space there, or let TMPDIR name another disk.",
+                    retryable=True,
+                ) from cause
             yield path
 
     def public_url(self, key: str, file_name: str, media_type: str) -> str | None:

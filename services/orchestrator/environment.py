@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
 
 from services.settings import PREFIX, Settings
 
 # Where the processes of the runs leave their metrics, which the flows' process serves.
 METRICS_DIRECTORY = "flows/metrics"
+# Where they keep copies of what they work on, and after how long one belongs to nobody any more.
+TEMPORARY_DIRECTORY = "flows/tmp"
+LEFT_SECONDS = 86_400
 # Whose log lines belong to the run that Prefect shows.
 PACKAGES = ("flows", "services", "gis")
 ALWAYS = {
@@ -37,3 +44,14 @@ def prepare_environment(settings: Settings) -> None:
     metrics = settings.data_dir / METRICS_DIRECTORY
     metrics.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+    _prepare_temporary_files(settings.data_dir / TEMPORARY_DIRECTORY)
+
+
+def _prepare_temporary_files(folder: Path) -> None:
+    """On the disk of the data: in a container /tmp is memory, which a large data file would fill. What killed runs left is swept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.iterdir():
+        if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = None  # this process may have looked already

@@ -79,6 +79,9 @@ def test_the_readers_profile_is_read_only_and_cannot_be_widened() -> None:
     for name in ("max_memory_usage", "max_execution_time", "max_result_rows"):
         most = profile.findtext(f"constraints/{name}/max")
         assert most and int(most) >= int(profile.findtext(name) or 0) > 0, name
+        # 0 is no limit.
+        assert int(profile.findtext(f"constraints/{name}/min") or 0) >= 1, name
+    assert profile.find("constraints/max_memory_usage_for_user/readonly") is not None
     assert USERS.find("quotas/reader/interval") is not None
 
 

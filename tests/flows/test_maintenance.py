@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,7 +32,7 @@ from flows.batch import run_lock
 from flows.maintenance import GRACE, sweep_dead_runs
 from flows.run_metrics import forget_ended, runs_registry
 from flows.steps.clean import clean_up
-from services.orchestrator.environment import METRICS_DIRECTORY, prepare_environment
+from services.orchestrator.environment import LEFT_SECONDS, METRICS_DIRECTORY, TEMPORARY_DIRECTORY, prepare_environment
 from services.orchestrator.prefect_api import Run
 from services.state.upload_sessions import Announced
 
@@ -248,6 +250,7 @@ def test_metrics_of_ended_runs_add_up_in_one_file(tmp_path: Path) -> None:
 
 def test_a_start_keeps_the_metrics_of_runs_that_live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
     directory = settings.data_dir / METRICS_DIRECTORY
     dead = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
@@ -258,3 +261,16 @@ def test_a_start_keeps_the_metrics_of_runs_that_live(settings: Settings, monkeyp
     prepare_environment(settings)
     forget_ended(directory)
     assert [path.name for path in directory.iterdir()] == [f"counter_{os.getpid()}.db"]
+
+
+def test_temporary_files_lie_beside_the_data_and_are_swept_when_old(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container /tmp is memory: a data file of gigabytes would fill it."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+    folder = settings.data_dir / TEMPORARY_DIRECTORY
+    for name, age in (("dead", LEFT_SECONDS + 60), ("alive", 60)):
+        (folder / name).mkdir(parents=True)
+        os.utime(folder / name, (time.time() - age,) * 2)
+    prepare_environment(settings)
+    assert [path.name for path in folder.iterdir()] == ["alive"]
+    assert Path(tempfile.gettempdir()) == folder and os.environ["TMPDIR"] == str(folder)

@@ -1,0 +1,45 @@
+"""How large a request may be that is read whole: nobody makes this process hold more than a form of text."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import problem
+
+MAX_BYTES = 1_000_000
+# Their bodies are files, streamed to the disk and limited there.
+STREAMED = re.compile(r"/v1/uploads|/intake/[^/]+")
+TOO_LARGE = f"A request of this kind may have {MAX_BYTES // 1_000_000} MB at most: files go to POST /v1/uploads."
+
+
+class BodyLimit:
+    """Answers 413 as soon as a body is too large, before anybody is asked who sent it: parsed, JSON takes thirty times its size."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on while it is small."""
+        if scope["type"] != "http" or STREAMED.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        told = Headers(scope=scope).get("content-length", "0")
+        if told.isdecimal() and int(told) > MAX_BYTES:
+            await problem(Request(scope), 413, TOO_LARGE, headers={"Connection": "close"})(scope, receive, send)
+            return
+        count = 0
+
+        async def receive_counted() -> Message:
+            nonlocal count
+            message = await receive()
+            count += len(message.get("body", b""))
+            if count > MAX_BYTES:  # in pieces, whose sum nobody told
+                raise HTTPException(413, TOO_LARGE)
+            return message
+
+        await self._app(scope, receive_counted, send)
