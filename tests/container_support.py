@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,16 @@ class Running:
     container: Any
     port: int
 
+    @property
+    def is_standin(self) -> bool:
+        """Whether the test of the whole stack has built its image: another program under that name."""
+        return "cartulary.standin" in self.container.get_wrapped_container().image.labels
+
+    def run(self, *command: str) -> tuple[int, str]:
+        """Exit code and output of a command inside."""
+        done = self.container.get_wrapped_container().exec_run(list(command))
+        return int(done.exit_code), done.output.decode(errors="replace")
+
     def stop(self) -> None:
         self.container.get_wrapped_container().kill()
 
@@ -50,9 +61,19 @@ class Running:
 
 @contextmanager
 def running_image(
-    image: str, *, port: int, host_port: int, environment: Mapping[str, str], command: Sequence[str] = ()
+    image: str,
+    *,
+    port: int,
+    host_port: int,
+    environment: Mapping[str, str],
+    command: Sequence[str] = (),
+    user: str = "",
+    mounts: Sequence[tuple[Path, str, str]] = (),
 ) -> Iterator[Running]:
-    """A container of this image with its port on loopback, `host_port`, removed at the end."""
+    """A container of this image with its port on loopback, `host_port`, removed at the end.
+
+    `mounts` are what it sees of this machine: the path here, the path there, and `ro` or `rw`.
+    """
     from docker.errors import DockerException
     from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
@@ -67,6 +88,10 @@ def running_image(
         container.with_env(name, value)
     if command:
         container.with_command(list(command))
+    if user:
+        container.with_kwargs(user=user)
+    for here, there, mode in mounts:
+        container.with_volume_mapping(here, there, mode)
     try:
         container.start()
     except DockerException as error:
