@@ -98,7 +98,8 @@ def check_dump(path: Path) -> None:
 def connected(url: str, name: str) -> Iterator[Connection]:
     """A connection whose statements may take as long as they do; `name` says in errors which database it is."""
     try:
-        with psycopg.connect(url, connect_timeout=10, autocommit=True, application_name="cartulary backup", **ALIVE) as connection:
+        where = make_conninfo(**_parameters(url))
+        with psycopg.connect(where, connect_timeout=10, autocommit=True, application_name="cartulary backup") as connection:
             for setting in SPELLING:
                 connection.execute(setting)
             yield connection
@@ -166,9 +167,13 @@ def _value(connection: Connection, query: LiteralString) -> Any:
     return row[0] if row else None
 
 
+def _parameters(url: str) -> dict[str, str]:
+    return ALIVE | {key: str(value) for key, value in conninfo_to_dict(url).items()}
+
+
 def _run(name: str, url: str, arguments: Sequence[str], limit_seconds: float = LIMIT_SECONDS) -> str:
     """Run one of Postgres' programs; the password is told in the environment, which other users do not see."""
-    known = ALIVE | {key: str(value) for key, value in conninfo_to_dict(url).items()} if url else {}
+    known = _parameters(url) if url else {}
     secret = {"PGPASSWORD": known.pop("password")} if "password" in known else {}
     where = ["--dbname", make_conninfo(**known)] if url else []
     try:

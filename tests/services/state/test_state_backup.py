@@ -205,12 +205,13 @@ def test_a_program_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch,
     bin_folder = tmp_path / "17" / "bin"
     bin_folder.mkdir(parents=True)
     fake = bin_folder / "pg_dump"
-    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    fake.write_text(f"#!/bin/sh\necho $$ > '{tmp_path}/pid'\necho $* > '{tmp_path}/told'\nexec sleep 60\n")
     fake.chmod(0o755)
     monkeypatch.setattr(postgres_dump, "INSTALLED", tmp_path)
     with pytest.raises(BackupError, match=r"pg_dump was stopped.*look whether the database server answers") as caught:
         postgres_dump.dump("postgresql://a:very-secret@localhost/b", tmp_path / "x", limit_seconds=2)
     assert caught.value.retryable and "very-secret" not in str(caught.value)
+    assert "keepalives_idle=60" in (tmp_path / "told").read_text(), "of a dead network it hears sooner than that"
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists(), "it does not stay behind"
 
 
