@@ -104,8 +104,8 @@ def backups(stack: Stack) -> Iterator[Verdict]:
 
 def work(stack: Stack) -> Iterator[Verdict]:
     """Counts add up, nothing failed for good, nothing keeps failing."""
-    status = "docker compose exec api cartulary status"
-    answer = stack.docker.ask("exec", stack.container("api").id, "cartulary", "status", "--json", seconds=EXEC_SECONDS)
+    status = "docker compose exec flows cartulary status"
+    answer = stack.docker.ask("exec", stack.container("flows").id, "cartulary", "status", "--json", seconds=EXEC_SECONDS)
     try:
         stock: dict[str, Any] = json.loads(answer.out)
     except ValueError:
@@ -115,7 +115,7 @@ def work(stack: Stack) -> Iterator[Verdict]:
         yield wrong(f"does not add up: {difference}", repair=status)
     counts = {state: sum(row["count"] for row in stock["work"] if row["state"] == state) for state in ("pending", "claimed", "failed")}
     if counts["failed"]:
-        yield warning(f"{counts['failed']} items failed for good", repair=f"{status}, then `docker compose exec api cartulary reprocess`")
+        yield warning(f"{counts['failed']} items failed for good", repair=f"{status}, then `docker compose exec flows cartulary reprocess`")
     if struggling := stock["struggling"]:
         first = struggling[0]
         yield warning(
@@ -131,7 +131,7 @@ def migrations(stack: Stack) -> Iterator[Verdict]:
     known = {path.stem for path in (stack.folder / "services/warehouse/ddl").glob("[0-9]*.sql")}
     if not known:
         raise ToldElsewhereError
-    answer = stack.docker.ask("exec", stack.container("api").id, "cartulary", "sql", MIGRATIONS, "--format", "TSV", seconds=EXEC_SECONDS)
+    answer = stack.docker.ask("exec", stack.container("flows").id, "cartulary", "sql", MIGRATIONS, "--format", "TSV", seconds=EXEC_SECONDS)
     if answer.code != 0:
         yield wrong(
             f"the warehouse does not say what was applied: {answer.reason}", repair="docker compose logs --tail 50 clickhouse migrate"

@@ -58,6 +58,6 @@ def test_it_stops_the_services_that_a_restore_asks_for() -> None:
 
 def test_the_stack_has_the_server_write_its_part_unless_env_says_otherwise() -> None:
     """An empty value counts: it means Parquet files."""
-    settings = yaml.safe_load((PROJECT_ROOT / "compose.yaml").read_text(encoding="utf-8"))["x-cartulary"]["environment"]
+    settings = yaml.safe_load((PROJECT_ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["flows"]["environment"]
     assert settings["CARTULARY_BACKUP__WAREHOUSE_DISK"] == "${CARTULARY_BACKUP__WAREHOUSE_DISK-backups}"
     assert "`CARTULARY_BACKUP__WAREHOUSE_DISK=backups`" in PAGE and "`CARTULARY_BACKUP__WAREHOUSE_DISK=`" in PAGE

@@ -295,21 +295,21 @@ def profile_left(scene: Scene) -> None:
 
 
 def counts_differ(scene: Scene) -> None:
-    inside(scene, "api", "cartulary status", json.dumps(STOCK | {"differences": ["load l1: 3 is not 4"]}), code=1)
+    inside(scene, "flows", "cartulary status", json.dumps(STOCK | {"differences": ["load l1: 3 is not 4"]}), code=1)
 
 
 def work_failed(scene: Scene) -> None:
     rows = [{"kind": "extract", "state": "failed", "count": 2}, {"kind": "load", "state": "pending", "count": 1}]
-    inside(scene, "api", "cartulary status", json.dumps(STOCK | {"work": rows}))
+    inside(scene, "flows", "cartulary status", json.dumps(STOCK | {"work": rows}))
 
 
 def work_struggles(scene: Scene) -> None:
     item = {"kind": "geocode", "key": "k1", "attempts": 5, "error": "Nominatim does not answer"}
-    inside(scene, "api", "cartulary status", json.dumps(STOCK | {"struggling": [item]}))
+    inside(scene, "flows", "cartulary status", json.dumps(STOCK | {"struggling": [item]}))
 
 
 def status_fails(scene: Scene) -> None:
-    inside(scene, "api", "cartulary status", code=1, err="error: ClickHouse does not answer")
+    inside(scene, "flows", "cartulary status", code=1, err="error: ClickHouse does not answer")
 
 
 def alert_fires(scene: Scene, severity: str = "critical") -> None:
@@ -342,17 +342,17 @@ def migration_is_missing(scene: Scene) -> None:
     ddl.mkdir(parents=True)
     for name in ("0001_uploads", "0002_letters"):
         (ddl / f"{name}.sql").touch()
-    inside(scene, "api", "cartulary sql", "0001_uploads\n")
+    inside(scene, "flows", "cartulary sql", "0001_uploads\n")
 
 
 def warehouse_is_newer(scene: Scene) -> None:
     migration_is_missing(scene)
-    inside(scene, "api", "cartulary sql", "0001_uploads\n0002_letters\n0003_later\n")
+    inside(scene, "flows", "cartulary sql", "0001_uploads\n0002_letters\n0003_later\n")
 
 
 def warehouse_is_silent(scene: Scene) -> None:
     migration_is_missing(scene)
-    inside(scene, "api", "cartulary sql", code=1, err="error: ClickHouse at clickhouse:8123 does not answer")
+    inside(scene, "flows", "cartulary sql", code=1, err="error: ClickHouse at clickhouse:8123 does not answer")
 
 
 OLDER_CLICKHOUSE = ".env: CLICKHOUSE_IMAGE=clickhouse/clickhouse-server:26.3"
@@ -421,10 +421,10 @@ CASES: list[tuple[Callable[[Scene], None], str, str, str, str]] = [
     (other_image, "changed", NOTE, "tyk (example/tyk:0.9, now example/tyk:1.0)", "docker compose up -d --wait"),
     (left_over, "leftovers", NOTE, "compose.yaml has no kong", "docker compose up -d --wait --remove-orphans"),
     (profile_left, "leftovers", NOTE, "no chosen profile has it: tyk", "docker compose stop tyk"),
-    (counts_differ, "work", WRONG, "load l1: 3 is not 4", "docker compose exec api cartulary status"),
-    (work_failed, "work", NOTE, "2 items failed for good", "docker compose exec api cartulary status"),
-    (work_struggles, "work", NOTE, "geocode k1 after 5 attempts: Nominatim", "docker compose exec api cartulary status"),
-    (status_fails, "work", WRONG, "ClickHouse does not answer", "docker compose exec api cartulary status"),
+    (counts_differ, "work", WRONG, "load l1: 3 is not 4", "docker compose exec flows cartulary status"),
+    (work_failed, "work", NOTE, "2 items failed for good", "docker compose exec flows cartulary status"),
+    (work_struggles, "work", NOTE, "geocode k1 after 5 attempts: Nominatim", "docker compose exec flows cartulary status"),
+    (status_fails, "work", WRONG, "ClickHouse does not answer", "docker compose exec flows cartulary status"),
     (alert_fires, "alerts", WRONG, "DiskFilling: 10% left.", "monitoring/prometheus/rules has DiskFilling: `docker system df -v`"),
     (alert_warns, "alerts", NOTE, "DiskFilling", "monitoring/prometheus/rules"),
     (prometheus_is_silent, "alerts", NOTE, "Connection refused", "docker "),
