@@ -19,7 +19,12 @@ from services.gateway.backup import key_contents, restore_keys, save_keys, saved
 
 redis = pytest.importorskip("redis", reason="redis is missing: .venv/bin/uv pip install -r requirements-dev.lock")
 PASSWORD = "a-secret-of-the-test"
-NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """When this test begins: a Redis counts by the real clock, and others may have run for minutes before."""
+    return datetime.now(UTC)
 
 
 @contextmanager
@@ -71,7 +76,7 @@ def ask(servers: tuple[str, str]) -> Iterator[Callable[[str], redis.Redis]]:
         client.close()
 
 
-def test_keys_come_back_with_their_time(servers: tuple[str, str], ask: Callable[[str], redis.Redis], tmp_path: Path) -> None:
+def test_keys_come_back_with_their_time(servers: tuple[str, str], ask: Callable[[str], redis.Redis], tmp_path: Path, now: datetime) -> None:
     source, target = ask(servers[0]), ask(servers[1])
     for number in range(1200):
         source.set(f"apikey-{number:04}", json.dumps({"rate": 100, "meta_data": {"consumer": f"Böll {number}"}}))
@@ -83,47 +88,49 @@ def test_keys_come_back_with_their_time(servers: tuple[str, str], ask: Callable[
     target.set("apikey-0001", "older")
     target.set("apikey-new", "made here")
     path = tmp_path / "keys.jsonl"
-    saved = save_keys(servers[0], path, NOW)
-    assert saved["keys"].rows == 1203 and saved_keys(path, NOW) == saved
-    restore_keys(servers[1], path, NOW)
-    restore_keys(servers[1], path, NOW)
-    assert key_contents(servers[1], path, NOW) == saved
+    saved = save_keys(servers[0], path, now)
+    assert saved["keys"].rows == 1203 and saved_keys(path, now) == saved
+    restore_keys(servers[1], path, now)
+    restore_keys(servers[1], path, now)
+    assert key_contents(servers[1], path, now) == saved
     assert target.get("apikey-0001") == source.get("apikey-0001")
     assert target.get("apikey-short") == b"\x00\xff" and 3_500_000 < target.pttl("apikey-short") <= 3_600_000
     assert target.hgetall("apikey-odd") == {b"a": b"1"}
     assert target.get("quota-0001") == b"17" and target.get("rate-limit-x") is None
     assert target.get("apikey-new") == b"made here", "a key that the backup does not know stays"
     target.set("apikey-0001", "changed")
-    assert key_contents(servers[1], path, NOW) != saved
+    assert key_contents(servers[1], path, now) != saved
 
 
-def test_a_key_whose_time_is_over_stays_away(servers: tuple[str, str], ask: Callable[[str], redis.Redis], tmp_path: Path) -> None:
+def test_a_key_whose_time_is_over_stays_away(
+    servers: tuple[str, str], ask: Callable[[str], redis.Redis], tmp_path: Path, now: datetime
+) -> None:
     ask(servers[0]).set("apikey-short", "x", px=60_000)
     ask(servers[0]).set("apikey-long", "x")
     path = tmp_path / "keys.jsonl"
-    save_keys(servers[0], path, NOW)
-    later = NOW + timedelta(minutes=2)
+    save_keys(servers[0], path, now)
+    later = now + timedelta(minutes=2)
     restore_keys(servers[1], path, later)
     assert ask(servers[1]).keys("*") == [b"apikey-long"]
     assert key_contents(servers[1], path, later) == saved_keys(path, later)
 
 
-def test_who_does_not_answer_is_told_without_the_password(tmp_path: Path) -> None:
+def test_who_does_not_answer_is_told_without_the_password(tmp_path: Path, now: datetime) -> None:
     with pytest.raises(BackupError, match="does not answer") as caught:
-        save_keys(f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0", tmp_path / "keys", NOW)
+        save_keys(f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0", tmp_path / "keys", now)
     assert caught.value.retryable and PASSWORD not in str(caught.value)
     with pytest.raises(ConfigurationError, match="is no URL of a Redis") as wrong:
-        save_keys(f"http://{PASSWORD}@x", tmp_path / "keys", NOW)
+        save_keys(f"http://{PASSWORD}@x", tmp_path / "keys", now)
     assert PASSWORD not in str(wrong.value)
 
 
-def test_a_wrong_password_is_refused(servers: tuple[str, str], tmp_path: Path) -> None:
+def test_a_wrong_password_is_refused(servers: tuple[str, str], tmp_path: Path, now: datetime) -> None:
     with pytest.raises(BackupError, match="Redis"):
-        save_keys(servers[0].replace(PASSWORD, "wrong"), tmp_path / "keys", NOW)
+        save_keys(servers[0].replace(PASSWORD, "wrong"), tmp_path / "keys", now)
 
 
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+def test_a_damaged_file_is_told(tmp_path: Path, now: datetime) -> None:
     path = tmp_path / "keys"
     path.write_text('{"key": "YQ==", "du', encoding="utf-8")
     with pytest.raises(BackupError, match="damaged"):
-        saved_keys(path, NOW)
+        saved_keys(path, now)
