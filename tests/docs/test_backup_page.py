@@ -13,6 +13,7 @@ from flows.steps.backup.restore import STOP
 from services.settings import PROJECT_ROOT
 
 PAGE = (PROJECT_ROOT / "docs" / "backup.md").read_text(encoding="utf-8")
+STACK = yaml.safe_load((PROJECT_ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
 ARCHIVE = "warehouse/2026-03-01T011000Z.zip"
 
 
@@ -52,8 +53,7 @@ def test_a_copy_comes_into_the_volume_for_those_who_read_it_there(tmp_path: Path
 def test_it_stops_the_services_that_a_restore_asks_for() -> None:
     assert STOP in PAGE.splitlines()
     assert len(re.findall(r"docker compose stop", PAGE)) == 1
-    stack = yaml.safe_load((PROJECT_ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
-    assert set(STOP.removeprefix("docker compose stop ").split()) <= set(stack)
+    assert set(STOP.removeprefix("docker compose stop ").split()) <= set(STACK)
 
 
 def test_the_stack_has_the_server_write_its_part_unless_env_says_otherwise() -> None:
