@@ -25,6 +25,8 @@ EXAMPLE = PROJECT_ROOT / ".env.example"
 # Letters and digits alone: some images hand their secrets through a shell, through sed, or into a URL.
 ALPHABET = string.ascii_letters + string.digits
 LENGTH = 40
+# The passwords are random: the hash need not be slow, and whoever guesses at the door must not keep its processor busy.
+COST = 10
 FIRST_PERSON = "admin"
 PERSON = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 
@@ -193,7 +195,7 @@ def _write(path: Path, content: str) -> None:
 
 
 def _hash(password: str) -> str:
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(12)).decode()
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(COST)).decode()
 
 
 def init(

@@ -114,7 +114,14 @@ async def _checked(question: Callable[[], object]) -> Capability:
     dependencies=[may_read_metrics()],
 )
 def get_metrics(request: Request, metrics: MetricsOf) -> Response:
-    """Metrics of this process for Prometheus, which may also bring the token of `CARTULARY_API__METRICS_TOKEN`."""
+    """Metrics of this process for Prometheus, which may also bring the token of `CARTULARY_API__METRICS_TOKEN`.
+
+    While the warehouse or the state is away, the gauges about work and gold stay as they were.
+    """
     overview: Overview = request.app.state.overview
-    overview.now()
+    try:
+        overview.now()
+    except PlatformError as error:
+        # What this process did and how its calls ended is told all the same: that is how an outage is seen.
+        log.warning("The gauges about work and gold are those of the last time: %s", error)
     return Response(metrics.render(), headers={"Content-Type": CONTENT_TYPE})

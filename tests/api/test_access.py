@@ -442,3 +442,14 @@ def test_clickhouse_understands_every_query(name: str, gold: Warehouse) -> None:
     kinds = dict(re.findall(r"\{(\w+):([^}]+)\}", load(name)))
     defaults: dict[str, object] = {"String": "", "Array(String)": ["a"], "Float64": 0.0}
     gold.query(f"explain {load(name)}", {parameter: defaults.get(kind, 1) for parameter, kind in kinds.items()})
+
+
+def test_metrics_are_told_while_the_warehouse_is_away(app: FastAPI, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outage is seen in them: whoever measures must not take the API for dead."""
+
+    def away(*_: object, **__: object) -> None:
+        raise errors.WarehouseError("ClickHouse does not answer", retryable=True)
+
+    monkeypatch.setattr(app.state.overview, "_count", away)
+    answer = client.get("/metrics")
+    assert answer.status_code == 200 and "cartulary_http_requests_total" in answer.text
