@@ -208,8 +208,10 @@ def test_sql_is_for_bi_and_for_reading(stack: Stack, web: Web) -> None:
     assert ask(question, password="wrong") in (401, 403)
     assert ask(question, "writer", writer) == 401
     assert ask(question, "default", stack.settings["CLICKHOUSE_ADMIN_PASSWORD"]) == 401
-    assert ask(question, path=f"/?user=writer&password={writer}") == 401
-    assert ask(question, path=f"/?%75ser=writer&password={writer}") == 401
+    # A user in the address is not the one who asks.
+    private = "select count() from bronze.letters"
+    for query in (f"user=writer&password={writer}", f"%75ser=writer&%70assword={writer}", f"USER=writer&user=writer&password={writer}"):
+        assert ask(private, path=f"/?{query}") >= 400, query
     assert ask(question, **{"X-ClickHouse-User": "writer", "X-ClickHouse-Key": writer}) == 401
     for sql in (
         "insert into gold.builds select * from gold.builds",
@@ -241,7 +243,7 @@ def test_the_object_store_wants_signatures(web: Web) -> None:
     for path in ("/cartulary", "/", "/cartulary/manifests"):
         assert web.get("s3", path).status_code in (400, 403), path
     for method in ("PUT", "POST", "DELETE"):
-        assert web.ask(method, "s3", "/cartulary/x", content=b"x").status_code == 405
+        assert web.ask(method, "s3", "/cartulary/x", content=b"x").status_code in (403, 405)
 
 
 def test_prefect_wants_its_own_login(stack: Stack, web: Web) -> None:
