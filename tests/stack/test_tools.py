@@ -7,6 +7,8 @@ from town import Town
 from web import Web
 
 UP = ("api", "geoserver", "prefect", "prometheus", "alertmanager", "clickhouse", "rustfs", "portal", "form", "dbt-docs")
+# So the test of the doors spells what it forges: only who knows the secret already could.
+BY_BURGLARS = ("X_gateway_secret", "%70assword")
 
 
 def test_the_landing_page_knows_who_is_up(stack: Stack, web: Web) -> None:
@@ -83,7 +85,6 @@ def test_logs_hold_no_secrets(stack: Stack, town: Town) -> None:
         for value, name in names.items()
         if value in logs
         for line in logs.splitlines()
-        # The test of the doors spells a header so: only who knows the secret already could.
-        if value in line and "X_gateway_secret" not in line
+        if value in line and not any(spelled in line for spelled in BY_BURGLARS)
     }
     assert not told
