@@ -74,7 +74,8 @@ class Measure:
         found = {}
         for line in done.stdout.splitlines():
             one = json.loads(line)
-            if one["Name"].startswith(f"{self.project}-"):
+            # Of `compose run` there is another container of the same service.
+            if one["Name"].startswith(f"{self.project}-") and "-run-" not in one["Name"]:
                 used = one["MemUsage"].split(" / ")[0]
                 unit = next(unit for unit in sorted(UNITS, key=len, reverse=True) if used.endswith(unit))
                 service = one["Name"].removeprefix(f"{self.project}-").rpartition("-")[0]

@@ -21,7 +21,7 @@ def test_backup_and_restore_into_an_empty_stack(stack: Stack, town: Town) -> Non
     verified = stack.cartulary("backup", "verify")
     assert verified and not any(verified.values())
 
-    stack.compose("--profile", "observe", "down", timeout=300)
+    stack.compose("--profile", "observe", "rm", "--stop", "--force", "--volumes", timeout=300)
     volumes = [f"{stack.project}_{name}" for name in stack.plan()["volumes"] if name not in KEPT]
     subprocess.run([*stack.docker, "volume", "rm", "--force", *volumes], check=True, capture_output=True, timeout=120)
     stack.up(*STORES)
