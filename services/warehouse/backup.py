@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 # Rows as bytes, hashed, added up: neither order nor parts matter.
 CONTENT = "select count() as row_count, lower(hex(sum(reinterpretAsUInt128(sipHash128(formatRow('RowBinary', *)))))) as digest from "
 DEFINITIONS = (
-    "select database, name, engine, create_table_query as statement from system.tables "
+    "select database, name, engine, storage_policy != '' as has_rows, create_table_query as statement from system.tables "
     "where database in {databases:Array(String)} and not startsWith(name, 'incoming_') and not is_temporary order by database, name"
 )
 FUNCTIONS = "select create_query from system.functions where origin = 'SQLUserDefined' order by name"
@@ -48,6 +48,7 @@ class Definition:
     database: str
     name: str
     engine: str
+    has_rows: bool  # of its own, on the disk: views and dictionaries are made from others, and what is in memory goes with its process
     statement: str
 
     @property
@@ -59,11 +60,6 @@ class Definition:
     def quoted(self) -> str:
         """As statements spell it."""
         return f"`{self.database}`.`{self.name}`"
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether it keeps rows of its own on the disk; views and dictionaries are made from others, Memory is gone with its process."""
-        return self.engine.endswith("MergeTree")
 
     @property
     def in_snapshot(self) -> str:
@@ -78,7 +74,9 @@ class Definition:
 
 def definitions(warehouse: Warehouse, databases: Sequence[str] = DATABASES) -> list[Definition]:
     """Everything in these databases."""
-    return [Definition(**row) for row in warehouse.query(DEFINITIONS, {"databases": list(databases)})]
+    return [
+        Definition(**{**row, "has_rows": bool(row["has_rows"])}) for row in warehouse.query(DEFINITIONS, {"databases": list(databases)})
+    ]
 
 
 def take_snapshot(warehouse: Warehouse) -> list[Definition]:

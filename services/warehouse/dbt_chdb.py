@@ -13,6 +13,7 @@ from dbt.adapters.clickhouse.httpclient import ChHttpClient
 from services.settings import WarehouseSettings
 
 PATCHED = "_create_client"
+ADAPTERS_OWN = getattr(ChHttpClient, PATCHED)
 
 
 def chdb_path(directory: Path) -> str:
@@ -21,9 +22,8 @@ def chdb_path(directory: Path) -> str:
 
 
 def use_chdb(directory: Path, memory_bytes: int) -> None:
-    """From now on dbt's clients in this process open chDB at `directory`; ImportError or AttributeError after an update of
-    the adapter that moved the function."""
-    getattr(ChHttpClient, PATCHED)
+    """From now on dbt's clients in this process open chDB at `directory`, until `use_server`. After an update of the adapter that moved
+    the function, importing this module is an AttributeError."""
 
     def create_client(self: Any, credentials: Any) -> Client:
         # chDB has neither sessions nor quorums; what else the adapter sets is the same.
@@ -39,10 +39,11 @@ def use_chdb(directory: Path, memory_bytes: int) -> None:
 
 
 def use_server(settings: WarehouseSettings) -> None:
-    """Hand the server's address to dbt's profile, which reads nothing but its environment; the adapter stays as it is.
+    """Hand the server's address to dbt's profile, which reads nothing but its environment; the adapter is as its makers wrote it.
 
     Where a user of its own is set for builds, it is dbt's: that one cannot write bronze, nor what readers see of gold.
     """
+    setattr(ChHttpClient, PATCHED, ADAPTERS_OWN)
     user, password = (settings.dbt_username, settings.dbt_password) if settings.dbt_username else (settings.username, settings.password)
     os.environ.update(
         {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +14,23 @@ from dbt_support import Bronze
 from flows.steps.dbt_runner import DbtRunner, project_digest
 from flows.steps.gold import clear_next, clone_gold
 from flows.steps.transform import needs_build, transform
+from services.settings import WarehouseSettings
 from services.warehouse import dbt_chdb
 
 
 def test_adapter_still_has_the_function_that_is_replaced() -> None:
     assert callable(getattr(ChHttpClient, dbt_chdb.PATCHED))
     assert set(ChHttpClient.__abstractmethods__) == set()
+
+
+def test_a_server_is_asked_after_chdb_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One process may build in both: what is replaced for the one is put back for the other."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(ChHttpClient, dbt_chdb.PATCHED, dbt_chdb.ADAPTERS_OWN)
+    dbt_chdb.use_chdb(tmp_path, 1)
+    assert getattr(ChHttpClient, dbt_chdb.PATCHED) is not dbt_chdb.ADAPTERS_OWN
+    dbt_chdb.use_server(WarehouseSettings(host="clickhouse"))
+    assert getattr(ChHttpClient, dbt_chdb.PATCHED) is dbt_chdb.ADAPTERS_OWN
 
 
 def test_empty_warehouse_builds_and_says_nothing(platform: Any, now: datetime, capfd: pytest.CaptureFixture[str]) -> None:
