@@ -11,6 +11,9 @@ EXTRAS := $(VENV)/extras
 NODE_BIN := $(abspath $(VENV))/node
 export PATH := $(abspath $(BIN)):$(NODE_BIN):$(PATH)
 export TZ := UTC
+# Compiled once, here: else each of the hundreds of processes that the tests start compiles all that it imports.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup init encrypt-env decrypt-env demo test test-images test-stack lint format lock bench portal nominatim extras system-deps clean
 
