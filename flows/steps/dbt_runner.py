@@ -24,6 +24,8 @@ FAILED = ("error", "fail", "runtime error")
 SILENT = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-print", "--no-version-check")
 NO_FILES = "--no-write-json"
 DOCUMENTATION = "static_index.html"
+# How dbt-clickhouse's connection announces a statement.
+ADAPTER_SPEAKS, ABOUT_TO_ASK = "AdapterEventDebug", "On "
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,11 @@ class DbtRunner:
 
         stopped: list[PlatformError] = []
 
-        def watch(_: object) -> None:
-            # The adapter says what it is about to ask, and what is raised then fails the model or test.
+        def watch(event: Any) -> None:
+            # The adapter says what it is about to ask, and what is raised then fails the model or test. Raised where dbt says something
+            # else it may kill the thread that works on a model, and dbt would wait for that model for ever.
+            if not (event.info.name == ADAPTER_SPEAKS and event.data.base_msg.startswith(ABOUT_TO_ASK)):
+                return
             try:
                 check()
             except PlatformError as error:

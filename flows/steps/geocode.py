@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.steps.record import Clock, StepResult
+from flows.steps.record import Clock, StepResult, never
 from services.errors import PlatformError
 from services.geocoding.base import Address, Geocode
 from services.state.locks import this_process
@@ -58,11 +58,7 @@ def requeue_provisional(services: Services, *, clock: Clock) -> StepResult:
     return StepResult("requeue", {"requeued": count})
 
 
-def _never() -> bool:
-    return False
-
-
-def geocode_outstanding(services: Services, *, clock: Clock, is_stopping: Callable[[], bool] = _never) -> StepResult:
+def geocode_outstanding(services: Services, *, clock: Clock, is_stopping: Callable[[], bool] = never) -> StepResult:
     """Ask the geocoder for all outstanding subjects, in batches, until `is_stopping` says no more; each answer lands once."""
     placed: Counter[str] = Counter()
     while not is_stopping():

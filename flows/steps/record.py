@@ -17,6 +17,11 @@ logger = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 
 
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What one step did: counts such as landed=120, rejected=3, and a sentence when there is something to say."""

@@ -13,7 +13,7 @@ from flows.steps.extract import extract_outstanding
 from flows.steps.geocode import REQUEUE, geocode_outstanding, requeue_after_new_register, requeue_provisional
 from flows.steps.load import LOAD, load_outstanding
 from flows.steps.publish import publish
-from flows.steps.record import Clock, StepResult, recorded
+from flows.steps.record import Clock, StepResult, never, recorded
 from flows.steps.transform import failed_lately, needs_build, transform
 from services.errors import BusyError, PublishError
 from services.state.locks import Lease
@@ -68,10 +68,10 @@ class _Run:
         except BusyError as busy:
             logger.warning("%s", busy)
 
-    def build_if_needed(self) -> None:
-        """Build what changed. A red build does not stop the reading: letters are placed by the register that is there, and the
-        reason is raised at the end of the run."""
-        if self.red_build or self.is_stopping() or not needs_build(self.services):
+    def build_if_needed(self, *, for_placing: bool = False) -> None:
+        """Build what changed, `for_placing` only where a new register is to be looked up in. A red build does not stop the reading:
+        letters are placed by the register that is there, and the reason is raised at the end of the run."""
+        if self.red_build or self.is_stopping() or not needs_build(self.services, for_placing=for_placing):
             return
         if not failed_lately(self.services, self.clock()):
             self.build()
@@ -79,7 +79,9 @@ class _Run:
     def build(self, *, full_refresh: bool = False) -> None:
         """Build what changed, or everything."""
         try:
-            self.step("transform", lambda: transform(self.services, full_refresh=full_refresh, now=self.clock()))
+            self.step(
+                "transform", lambda: transform(self.services, full_refresh=full_refresh, now=self.clock(), is_stopping=self.is_stopping)
+            )
         except PublishError as error:
             self.red_build = error
 
@@ -147,26 +149,22 @@ class _Run:
         return self.clock() + PLACING_PAUSE * (self.clock() - started)
 
 
-def _never() -> bool:
-    return False
-
-
 def _silent(step: str, count: int) -> None:
     """No progress is wanted."""
 
 
 def run_outstanding(
-    services: Services, *, clock: Clock, progress: Progress = _silent, is_stopping: Callable[[], bool] = _never
+    services: Services, *, clock: Clock, progress: Progress = _silent, is_stopping: Callable[[], bool] = never
 ) -> RunResult:
     """Do all outstanding work and return its counts; killed at any moment and run again, the rows are the same.
 
-    When `is_stopping` says so, the run ends after the letter or the build under way.
+    When `is_stopping` says so, the run ends after the letter under way, or in the middle of a build.
     """
 
     def work(run: _Run) -> None:
         while True:
             run.take_in()
-            run.build_if_needed()
+            run.build_if_needed(for_placing=True)
             read = run.read_and_place()
             run.build_if_needed()
             if read < LETTERS_PER_BUILD or is_stopping():
@@ -182,7 +180,7 @@ def load_datasets(services: Services, *, clock: Clock, progress: Progress = _sil
         run.take_in()
         run.build_if_needed()
 
-    return _run(_Run(services, clock, progress, _never), work)
+    return _run(_Run(services, clock, progress, never), work)
 
 
 def build_models(services: Services, *, clock: Clock, progress: Progress = _silent, full_refresh: bool = False) -> RunResult:
@@ -194,17 +192,17 @@ def build_models(services: Services, *, clock: Clock, progress: Progress = _sile
         else:
             run.build_if_needed()
 
-    return _run(_Run(services, clock, progress, _never), work)
+    return _run(_Run(services, clock, progress, never), work)
 
 
 def sync_map(services: Services, *, clock: Clock, progress: Progress = _silent) -> RunResult:
     """Of all outstanding work only the map mirror: every layer is compared with gold, although nothing seems to have changed."""
-    return _run(_Run(services, clock, progress, _never), lambda run: run.mirror(is_forced=True))
+    return _run(_Run(services, clock, progress, never), lambda run: run.mirror(is_forced=True))
 
 
 def run_step(services: Services, name: str, action: Callable[[], StepResult], *, clock: Clock) -> RunResult:
     """A run of one step that has no place in the order of the work."""
-    run = _Run(services, clock, _silent, _never)
+    run = _Run(services, clock, _silent, never)
     with run_scope(run.run_id):
         run.step(name, action)
     return RunResult(run.run_id, run.counts)

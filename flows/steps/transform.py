@@ -6,14 +6,15 @@ import hashlib
 import json
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from flows.steps import gold
 from flows.steps.alone import alone, running_from
 from flows.steps.dbt_runner import DbtRunner, Project, project_digest
-from flows.steps.record import StepResult
-from services.errors import PublishError
+from flows.steps.record import StepResult, never
+from services.errors import PlatformError, PublishError
 from services.warehouse.client import Warehouse
 from services.warehouse.landing import Landing
 from services.wiring import Services
@@ -48,12 +49,17 @@ class _Plan:
         return bool(self.reason)
 
 
-def needs_build(services: Services) -> bool:
-    """Whether bronze, the reference data or the project changed since gold was published, or a build died while publishing."""
+def needs_build(services: Services, *, for_placing: bool = False) -> bool:
+    """Whether bronze, the reference data or the project changed since gold was published, or a build died while publishing.
+
+    `for_placing` asks only whether the tables that addresses are looked up in are behind, which letters and requests do not change.
+    """
     builds = gold.journal(services.warehouse)
     if not builds or builds[0].state != "published":
         return _inputs(services.warehouse) != {} or bool(builds)
-    return builds[0].inputs != _inputs(services.warehouse) or builds[0].fingerprint != _fingerprint(services.warehouse)
+    if builds[0].fingerprint != _fingerprint(services.warehouse):
+        return True
+    return not for_placing and builds[0].inputs != _inputs(services.warehouse)
 
 
 def failed_lately(services: Services, now: datetime) -> bool:
@@ -71,11 +77,16 @@ def failed_lately(services: Services, now: datetime) -> bool:
     return is_same
 
 
-def transform(services: Services, *, full_refresh: bool = False, now: datetime) -> StepResult:
+class _Stopped(PlatformError):
+    """Ends a build that nobody waits for any more."""
+
+
+def transform(services: Services, *, full_refresh: bool = False, now: datetime, is_stopping: Callable[[], bool] = never) -> StepResult:
     """Build what changed into gold_next, test it there, and exchange it for gold; `now` is noted as the moment of the build.
 
-    Killed at any moment and called again, gold is what one undisturbed build makes. PublishError names what failed; gold
-    is then as it was. BusyError when another process has been building for an hour, StateError when one may build meanwhile.
+    Killed at any moment and called again, gold is what one undisturbed build makes; `is_stopping` ends it as a kill would, before its
+    next statement. PublishError names what failed; gold is then as it was. BusyError when another process has been building for an
+    hour, StateError when one may build meanwhile.
     """
     with BUILD_LOCK, alone(services, BUILD, clock=running_from(now), wait_seconds=WAIT_SECONDS) as lease:
         warehouse = services.warehouse
@@ -91,7 +102,17 @@ def transform(services: Services, *, full_refresh: bool = False, now: datetime) 
         selected = () if plan.is_full else project.growing
         if not plan.is_full:
             gold.clone_gold(warehouse, [name for name in project.gold if name not in selected or name in project.incremental_gold])
-        outcome = runner.build(project, selected, full_refresh=plan.is_full, check=lease.check)
+
+        def check() -> None:
+            lease.check()
+            if is_stopping():
+                raise _Stopped("Nobody waits for this build any more.")
+
+        try:
+            outcome = runner.build(project, selected, full_refresh=plan.is_full, check=check)
+        except _Stopped:
+            logger.info("Build %d was ended half way, since this process stops: the next one begins anew.", plan.build.generation)
+            return StepResult("transform")
         built = gold.table_uuids(warehouse, "gold_next")
         # Still ours: then what was just noted is what we built and tested, and nobody else is at it.
         lease.confirm()

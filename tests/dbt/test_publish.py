@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from dbt_support import Bronze, gold_content
 
 import flows.steps.transform as transform_module
 from flows.steps import gold
+from flows.steps.record import StepResult
 from flows.steps.transform import failed_lately, needs_build, repair_gold, transform
 from services.errors import PublishError, StateError
 from services.state.locks import Lease
@@ -82,6 +84,19 @@ def test_a_build_stops_when_its_lock_is_lost(platform: Any, bronze: Bronze, now:
     assert not [sql for sql in asked if "create" in sql.lower()], "nothing was built any more"
     assert gold.journal(platform.warehouse)[0].state == "started"
     assert platform.warehouse.query("select * from gold.builds") == []
+
+
+@pytest.mark.parametrize("statements", [0, 1, 10, 60])
+def test_a_build_ends_when_its_process_is_to_stop(platform: Any, bronze: Bronze, now: datetime, statements: int) -> None:
+    """As killed before any statement, but without a failure; dbt does not wait for what was not done, and the next build does all."""
+    bronze.town()
+    warehouse, asked = platform.warehouse, itertools.count()
+    assert transform(platform, now=now, is_stopping=lambda: next(asked) >= statements) == StepResult("transform")
+    assert gold.journal(warehouse)[0].state == "started"
+    assert warehouse.query("select * from gold.builds") == []
+    assert needs_build(platform)
+    transform(platform, now=now)
+    assert int(warehouse.scalar("select count() from gold.dim_facilities")) == 12
 
 
 def test_what_somebody_else_built_meanwhile_is_not_published(platform: Any, bronze: Bronze, now: datetime) -> None:

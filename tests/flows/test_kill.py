@@ -14,9 +14,9 @@ import pytest
 
 from flows.demo.generate import generate_town
 
-KILLS = 20
+KILLS = 14
 # Longest time that a child lives, in seconds: from the start of the interpreter into the build of gold.
-LONGEST = 9.0
+LONGEST = 7.0
 
 
 def _start(data_dir: Path, town: Path, letters: int) -> subprocess.Popen[str]:

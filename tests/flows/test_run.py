@@ -85,6 +85,25 @@ def test_letters_and_forms_become_requests_once(town: Services, clock: Callable[
     assert take_stock(town).differences == []
 
 
+def test_what_comes_later_is_placed_first_and_built_once(town: Services, clock: Callable[[], datetime]) -> None:
+    """Only a new register has to be built before addresses are looked up in it."""
+    run_outstanding(town, clock=clock)
+
+    def builds() -> int:
+        return int(town.warehouse.scalar("select count() from gold.builds where state = 'published'"))
+
+    before = builds()
+    form = SubmissionIn(channel="web", street="Seestrasse", housenumber="3", postcode="7100", city="Lindach", facility_kind="school")
+    typed = town.intake.receive_submission(form, None, clock(), idempotency_key="k1")
+    run_outstanding(town, clock=clock)
+    assert states(town) == {typed.id: "located"}
+    assert builds() == before + 1
+    load(town, "address_points", register(houses=2), clock)
+    run_outstanding(town, clock=clock)
+    assert states(town)[typed.id] != "located"
+    assert builds() == before + 3
+
+
 def test_a_new_register_asks_the_old_questions_again(town: Services, clock: Callable[[], datetime]) -> None:
     letter = town.intake.receive_letter(iter([draw("Kirchgasse", "12")]), "a.png", "cli", clock())
     run_outstanding(town, clock=clock)

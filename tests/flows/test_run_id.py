@@ -66,7 +66,7 @@ def test_an_upload_and_its_run_are_found_by_their_ids(stack: Services, log: io.S
         told["run"] = current_run_id()
 
     # What a build asks is dbt's own; it takes half a minute.
-    monkeypatch.setattr(steps, "needs_build", lambda services: False)
+    monkeypatch.setattr(steps, "needs_build", lambda services, for_placing=False: False)
     with run_scope("upload-4711"):
         stack.intake.receive_dataset(iter([FACILITIES]), "places.csv", "facilities", None, "api", clock())
     result = steps.load_datasets(stack, clock=clock, progress=look)

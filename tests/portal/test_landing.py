@@ -65,6 +65,8 @@ def test_it_asks_again_while_somebody_looks(landing: Watched, front: Gate) -> No
     front.up = {"grafana": 502}
     page.goto(front.url)
     expect(service(landing, "grafana").locator(".state")).to_have_text("down")
+    # The sentence comes when all have answered, and with it the clock of the next time.
+    expect(page.locator("[data-test=summary]")).to_have_text("Grafana does not answer")
     front.up = {}
     page.clock.run_for(15_000)
     expect(service(landing, "grafana").locator(".state")).to_have_text("up")
