@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from shapely import MultiPoint, MultiPolygon, Polygon, STRtree, coverage_union_all, get_parts, normalize, set_precision, voronoi_polygons
-from shapely import Point as ShapelyPoint
 
 from flows.demo.plan import Plan, Point
 
@@ -26,11 +25,6 @@ class Terrain:
 
     leaves: Mapping[str, MultiPolygon]
     municipalities: Mapping[str, MultiPolygon]
-
-    def leaf_at(self, point: Point) -> str | None:
-        """Code of the leaf that holds the point, None in the sea."""
-        place = ShapelyPoint(point)
-        return next((code for code, polygon in self.leaves.items() if polygon.contains(place)), None)
 
 
 def shape_terrain(plan: Plan, rng: np.random.Generator) -> Terrain:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -87,11 +86,6 @@ def restore(url: str, path: Path, options: Sequence[str] = (), *, left_out: str 
 def entries(path: Path) -> list[str]:
     """The list of what a dump holds; BackupError when it is none."""
     return _run("pg_restore", "", ["--list", str(path)]).splitlines()
-
-
-def check_dump(path: Path) -> None:
-    """Read a dump to its end; BackupError when it is damaged."""
-    _run("pg_restore", "", [f"--file={os.devnull}", str(path)])
 
 
 @contextmanager
