@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flows.steps.alone import LEASE_SECONDS, alone
 from flows.steps.extract import extract_outstanding
@@ -23,8 +23,8 @@ from services.wiring import Services
 
 logger = logging.getLogger(__name__)
 
-# After so many letters the map is built again, although more are waiting.
-LETTERS_PER_BUILD = 500
+# After so long a time of reading the map is built again, although more letters are waiting.
+READING_TIME = timedelta(minutes=2)
 # Time between two rounds of placing, as a multiple of what the last one took.
 PLACING_PAUSE = 4
 # What one process does at a time, and the work whose claims are therefore of dead processes when another one begins with it.
@@ -106,19 +106,20 @@ class _Run:
         """Load every data file that waits for it."""
         self.step("load", lambda: load_outstanding(self.services, now=self.clock(), confirm=lease.confirm))
 
-    def read_and_place(self) -> int:
-        """Look at a new register with new eyes, then read letters until none waits or it is time to build; returns how many were read."""
-        count = 0
+    def read_and_place(self) -> bool:
+        """Look at a new register with new eyes, then read letters until none waits or it is time to build; whether more may wait."""
+        is_time_to_build = False
 
         def read(lease: Lease) -> None:
-            nonlocal count
+            nonlocal is_time_to_build
             self.step("requeue", lambda: requeue_after_new_register(self.services, clock=self.clock))
             self.step("requeue", lambda: requeue_provisional(self.services, clock=self.clock))
-            while count < LETTERS_PER_BUILD and not (self.is_stopping() or lease.is_lost) and (read := self.read_batch(lease)):
-                count += read
+            due = self.clock() + READING_TIME
+            while not (is_time_to_build or self.is_stopping() or lease.is_lost) and self.read_batch(lease):
+                is_time_to_build = self.clock() >= due
 
         self.alone(READING, read)
-        return count
+        return is_time_to_build
 
     def read_batch(self, lease: Lease) -> int:
         """Read outstanding letters and place each as soon as it is read; returns how many were read."""
@@ -165,9 +166,9 @@ def run_outstanding(
         while True:
             run.take_in()
             run.build_if_needed(for_placing=True)
-            read = run.read_and_place()
+            may_more_wait = run.read_and_place()
             run.build_if_needed()
-            if read < LETTERS_PER_BUILD or is_stopping():
+            if not may_more_wait or is_stopping():
                 return
 
     return _run(_Run(services, clock, progress, is_stopping), work)

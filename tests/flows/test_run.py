@@ -6,11 +6,13 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from flows.status import take_stock
+from flows.steps import run
 from flows.steps.geocode import geocode_outstanding
 from flows.steps.reprocess import reprocess
 from flows.steps.run import run_outstanding
@@ -83,6 +85,24 @@ def test_letters_and_forms_become_requests_once(town: Services, clock: Callable[
     assert (row["facility_kind"], row["area_code"], row["nearest_facility_id"]) == ("pharmacy", "A1", "f1")
     assert str(row["requested_on"]) == "2026-02-03"
     assert take_stock(town).differences == []
+
+
+def test_what_is_read_is_on_the_map_before_the_last_is_read(
+    town: Services, clock: Callable[[], datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "READING_TIME", timedelta())
+    monkeypatch.setattr(run, "extract_outstanding", partial(run.extract_outstanding, batch=1))
+    seen = []
+
+    def look(step: str, count: int) -> None:
+        if step == "extract" and count and town.warehouse.scalar("exists table gold.fct_requests"):
+            seen.append(len(states(town)))
+
+    for number in ("7", "8", "9"):
+        town.intake.receive_letter(iter([draw("Kirchgasse", number)]), f"{number}.png", "cli", clock())
+    run_outstanding(town, clock=clock, progress=look)
+    assert seen == [0, 1, 2]
+    assert set(states(town).values()) == {"located"} and len(states(town)) == 3
 
 
 def test_what_comes_later_is_placed_first_and_built_once(town: Services, clock: Callable[[], datetime]) -> None:
