@@ -6,6 +6,7 @@ import signal
 import sys
 import webbrowser
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -300,11 +301,12 @@ def serve(
         # Behind a gateway the door lets people in, and a link from here would open nothing.
         url = "" if ctx.obj.gateway.secret.get_secret_value() else server.portal_url()
         portal = f"Portal  {url}\n(the link works once; Ctrl-C stops)" if url else "(for the gateway alone; Ctrl-C stops)"
-        out.print(f"API     {server.url}/docs\n{portal}", highlight=False, soft_wrap=True)
-        if url and open_browser:
-            webbrowser.open(url)
-        server.wait_for_the_user()
-        err.print("Stopping after the letter or build under way; nothing is lost.")
+        with suppress(KeyboardInterrupt):  # the promised way to stop, from the first line on
+            out.print(f"API     {server.url}/docs\n{portal}", highlight=False, soft_wrap=True)
+            if url and open_browser:
+                webbrowser.open(url)
+            server.wait_for_the_user()
+        err.print("Stopping after the letter under way; nothing is lost.")
 
 
 @app.command()

@@ -21,8 +21,8 @@ from services.wiring import Services
 
 logger = logging.getLogger(__name__)
 
-# From its state to its first sign of life a run starts an interpreter and opens the state: some 10 s on two busy cores.
-GRACE = timedelta(seconds=90)
+# From its state to its first sign of life a run starts an interpreter and opens the state: 10 to 40 s on busy cores.
+GRACE = timedelta(minutes=3)
 # Longer than who was cut off from the state database for a while takes to say that it lives, once it is back.
 CONFIRM_SECONDS = 10.0
 

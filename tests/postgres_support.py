@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -10,7 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +22,8 @@ from container_support import POSTGIS, Running, images_wanted, running_image
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 ENABLE = "make system-deps"
+FIRST_PORT, PORTS = 16_000, 4_000
+_numbers = itertools.count(random.randrange(PORTS))
 SETTINGS = """
 listen_addresses = '127.0.0.1'
 shared_buffers = 128MB
@@ -32,9 +36,14 @@ max_connections = 100
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nobody takes before, or between two starts of, the server it is for: below those that the system hands out by itself,
+    and each worker has its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        port = FIRST_PORT + worker * PORTS + next(_numbers) % PORTS
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class Power(Protocol):
@@ -113,11 +122,10 @@ def running_postgres() -> Iterator[PostgresServer]:
     directory = Path(tempfile.mkdtemp(prefix="cartulary-postgres-"))
     if os.geteuid() == 0:
         shutil.chown(directory, "postgres", "postgres")
-    cluster, port = Cluster(directory), free_port()
+    cluster, options = Cluster(directory), ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
     try:
-        run_as_postgres(
-            [str(PROGRAMS / "initdb"), "-D", str(directory / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
-        )
+        run_as_postgres([str(PROGRAMS / "initdb"), "-D", str(directory / "data"), *options])
+        port = free_port()
         with (directory / "data" / "postgresql.conf").open("a") as file:
             file.write(f"{SETTINGS}port = {port}\nunix_socket_directories = '{directory}'\n")
         cluster.start()

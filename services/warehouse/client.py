@@ -300,7 +300,8 @@ def _answering_owner(settings: WarehouseSettings, directory: Path) -> WarehouseS
     owner = read_owner(directory)
     if owner is None or not owner.port:
         return None
-    connection = http.client.HTTPConnection(owner.host, owner.port, timeout=2)
+    # Patient: while it builds, the owner's door may be slow to answer.
+    connection = http.client.HTTPConnection(owner.host, owner.port, timeout=ATTACH_SECONDS)
     try:
         connection.request("GET", "/ping")
         is_there = connection.getresponse().status == http.client.OK

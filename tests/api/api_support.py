@@ -58,5 +58,5 @@ def serving(app: FastAPI) -> Iterator[str]:
     finally:
         app.state.events.close()
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         assert not thread.is_alive(), "the server did not stop"

@@ -46,6 +46,7 @@ def take_in(services: Services, town: Path, letters: int) -> None:
 
 def main(data_dir: Path, town: Path, letters: int) -> None:
     with open_services(Settings(_env_file=None, data_dir=data_dir)) as services:
+        print("at work", flush=True)
         take_in(services, town, letters)
         run_outstanding(services, clock=clock)
         facts = {name: [list(map(str, row.values())) for row in services.warehouse.query(sql)] for name, sql in FACTS.items()}

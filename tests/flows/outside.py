@@ -225,11 +225,11 @@ def outside_world(folder: Path, model: type[BaseHTTPRequestHandler], api: Vision
             data_dir=folder / "data",
             warehouse=WarehouseSettings(host="127.0.0.1", port=warehouse_port, password=SecretStr("of-this-test")),
             object_store=ObjectStoreSettings(
-                endpoint_url=f"http://127.0.0.1:{store_port}", access_key="access", secret_key=SecretStr("secret"), timeout_seconds=5
+                endpoint_url=f"http://127.0.0.1:{store_port}", access_key="access", secret_key=SecretStr("secret"), timeout_seconds=30
             ),
             state=StateSettings(url=SecretStr(postgres.url(state))),
-            vision=VisionSettings(url=api.url, api_key=SecretStr(KEY), model=MODEL, timeout_seconds=5, requests_per_minute=6000),
-            geocoding=GeocodingSettings(nominatim_url=f"http://127.0.0.1:{nominatim.port}", timeout_seconds=2),
-            postgis=PostgisSettings(url=SecretStr(postgis.url(gis)), timeout_seconds=10),
+            vision=VisionSettings(url=api.url, api_key=SecretStr(KEY), model=MODEL, timeout_seconds=30, requests_per_minute=6000),
+            geocoding=GeocodingSettings(nominatim_url=f"http://127.0.0.1:{nominatim.port}", timeout_seconds=15),
+            postgis=PostgisSettings(url=SecretStr(postgis.url(gis)), timeout_seconds=30),
         )
         yield Outside(settings, running, postgis)

@@ -27,7 +27,9 @@ class PrefectServer:
     def __init__(self, home: Path) -> None:
         self.home, self.port = home, free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
-        self._pool = urllib3.PoolManager(headers=urllib3.make_headers(basic_auth=AUTH), retries=False, timeout=10)
+        # A server whose SQLite is busy says 503; all that is asked here may be asked again.
+        again = urllib3.Retry(8, status_forcelist=[503], allowed_methods=None, backoff_factor=0.5)
+        self._pool = urllib3.PoolManager(headers=urllib3.make_headers(basic_auth=AUTH), retries=again, timeout=60)
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """The server's answer: a POST with a body, else a GET."""
@@ -43,7 +45,7 @@ class PrefectServer:
     def is_ready(self) -> bool:
         """Whether it answers."""
         with suppress(urllib3.exceptions.HTTPError, OSError):
-            return bool(self._pool.request("GET", self.url + "/health").status == 200)
+            return bool(self._pool.request("GET", self.url + "/health", retries=False, timeout=5).status == 200)
         return False
 
 

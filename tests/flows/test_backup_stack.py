@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler
@@ -63,8 +64,23 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings,
             server = subprocess.Popen([redis_server, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             stack.callback(server.wait)
             stack.callback(server.terminate)
+            wait_for_redis(port, server)
             made.append(with_backups(world, port))
         yield made[0], made[1]
+
+
+def wait_for_redis(port: int, server: subprocess.Popen[bytes]) -> None:
+    import redis
+
+    deadline = time.monotonic() + 60
+    with redis.Redis(port=port) as client:
+        while True:
+            try:
+                client.ping()
+                return
+            except redis.ConnectionError:
+                assert server.poll() is None and time.monotonic() < deadline, "redis-server does not answer"
+                time.sleep(0.1)
 
 
 def redis_of(settings: Settings) -> object:

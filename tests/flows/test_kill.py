@@ -14,9 +14,9 @@ import pytest
 
 from flows.demo.generate import generate_town
 
-KILLS = 14
-# Longest time that a child lives, in seconds: from the start of the interpreter into the build of gold.
-LONGEST = 7.0
+KILLS = 12
+# Longest time that a child works, in seconds: from its first file into the build of gold.
+LONGEST = 6.0
 
 
 def _start(data_dir: Path, town: Path, letters: int) -> subprocess.Popen[str]:
@@ -41,7 +41,9 @@ def test_killed_at_random_moments_and_run_again_gives_the_same_rows(tmp_path: Pa
     for kill in range(KILLS):
         # One letter more each time, so that there is always something to be interrupted.
         child = _start(tmp_path / "killed", town, letters=1 + kill // 4)
-        time.sleep(choose.uniform(0.5, LONGEST))
+        assert child.stdout
+        assert child.stdout.readline() == "at work\n"
+        time.sleep(choose.uniform(0.0, LONGEST))
         child.send_signal(signal.SIGKILL)
         child.communicate()
     letters = 1 + (KILLS - 1) // 4

@@ -141,15 +141,15 @@ def test_a_run_says_that_it_lives_before_anything_else_answers_and_ends_when_it_
 ) -> None:
     settings = settings.model_copy(update={"state": StateSettings(url=SecretStr(state.database.url.render_as_string(False)))})
     ended = threading.Event()
-    monkeypatch.setattr(batch, "LEASE_SECONDS", 0.6)
+    monkeypatch.setattr("services.state.locks.RENEWALS", 10 * batch.LEASE_SECONDS)
     monkeypatch.setattr(os, "kill", lambda process, signal: ended.set() if process == os.getpid() and signal else None)
     seen: list[str] = []
 
     @contextmanager
     def open_services(_: Settings) -> Iterator[None]:
         seen.extend(state.locks.holders(clock()))
-        assert state.locks.bury(run_lock("r1"), clock() + timedelta(minutes=1))
-        assert ended.wait(20)
+        assert state.locks.bury(run_lock("r1"), clock() + timedelta(seconds=2 * batch.LEASE_SECONDS))
+        assert ended.wait(60)
         raise OrchestratorError("enough", retryable=True)
         yield
 

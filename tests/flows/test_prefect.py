@@ -36,11 +36,14 @@ class Place:
 
 @pytest.fixture
 def place(prefect_server: PrefectServer, tmp_path: Path) -> Place:
-    orchestrator = OrchestratorSettings(prefect_api_url=prefect_server.url, prefect_auth=SecretStr(AUTH), metrics_port=free_port())
+    orchestrator = OrchestratorSettings(
+        prefect_api_url=prefect_server.url, prefect_auth=SecretStr(AUTH), metrics_port=free_port(), timeout_seconds=60
+    )
     env = {
         "CARTULARY_DATA_DIR": str(tmp_path / "data"),
         "CARTULARY_ORCHESTRATOR__PREFECT_API_URL": orchestrator.prefect_api_url,
         "CARTULARY_ORCHESTRATOR__PREFECT_AUTH": AUTH,
+        "CARTULARY_ORCHESTRATOR__TIMEOUT_SECONDS": "60",
         "CARTULARY_ORCHESTRATOR__METRICS_PORT": str(orchestrator.metrics_port),
         "CARTULARY_EXTRACTION__WORKERS": "1",
     }
@@ -72,7 +75,7 @@ def upload(server: Server, key: str, number: int) -> None:
         fields={"files": (f"{number}.png", page, "image/png")},
         headers={"X-API-Key": key},
         retries=False,
-        timeout=20,
+        timeout=120,
     )
     assert answer.status == 202, answer.data
     assert answer.json()["items"][0]["state"] == "stored"
@@ -117,7 +120,7 @@ def test_uploads_wake_one_batch_that_may_be_killed(prefect_server: PrefectServer
             )
             until(lambda: not prefect_server.runs("RUNNING", "PENDING"), "no run is under way", place.log)
             metrics = urllib3.request(
-                "GET", f"http://127.0.0.1:{place.settings.orchestrator.metrics_port}/metrics", timeout=10
+                "GET", f"http://127.0.0.1:{place.settings.orchestrator.metrics_port}/metrics", timeout=120
             ).data.decode()
     expected = LETTERS + 1
     assert count(services, "select count() from bronze.letters") == expected

@@ -15,12 +15,14 @@ from flows.demo.correspondence import CASES
 from services.settings import PREFIX, PROJECT_ROOT
 
 SEED = 1
+# Forty letters are read.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def cartulary(data_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     command = [sys.executable, "-c", "from flows.cli import app; app()", "--data-dir", str(data_dir), *words]
-    return subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=800, check=False)
 
 
 def output(done: subprocess.CompletedProcess[str]) -> Any:
