@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from warehouse_support import empty
 
 from services.contracts import load_contracts
@@ -46,6 +48,10 @@ LONGEST = (
     "test_build",
     "test_ocr",
 )
+
+# How long an example takes says something about the machine and what else it does, and nothing about the property.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -45,7 +45,7 @@ def test_the_folds_agree(clean_warehouse: Warehouse) -> None:
     silver = SILVER.replace("{{ ref('stg_cartulary__corrections') }}", "bronze.corrections")
     assert "{{" not in silver
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
     @given(st.lists(decisions, min_size=1, max_size=6))
     def check(sequence: list[dict[str, Any]]) -> None:
         subject_id = f"s{next(NUMBERS)}"

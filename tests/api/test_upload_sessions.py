@@ -205,12 +205,13 @@ def test_racing_senders_store_once(app: FastAPI, client: TestClient, services: S
 
 
 def test_a_sender_who_falls_silent_frees_the_link(app: FastAPI, client: TestClient, http: httpx.Client, monkeypatch: Any) -> None:
-    monkeypatch.setattr(raw_stream, "SILENT_SECONDS", 0.5)
     link = link_of(client)
-    with serving(app) as address, connected(address, link, 1_000_000) as connection:
-        connection.sendall(FACILITIES)
-        connection.settimeout(20)
-        assert connection.recv(100).startswith(b"HTTP/1.1 422")
+    with serving(app) as address:
+        with monkeypatch.context() as impatient, connected(address, link, 1_000_000) as connection:
+            impatient.setattr(raw_stream, "SILENT_SECONDS", 0.5)
+            connection.sendall(FACILITIES)
+            connection.settimeout(20)
+            assert connection.recv(100).startswith(b"HTTP/1.1 422")
         assert http.put(address + link, content=FACILITIES).status_code == 202
 
 

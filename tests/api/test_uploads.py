@@ -128,6 +128,22 @@ def test_what_is_no_form_is_refused(client: TestClient, content_type: str, body:
     assert client.get("/v1/uploads").json()["items"] == []
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def listed(client: TestClient) -> list[str]:
+    return [row["file_name"] for row in client.get("/v1/uploads").json()["items"]]
+
+
+def incoming(services: Services) -> list[Path]:
+    """Files that are not whole yet."""
+    return [path for path in (services.settings.data_dir / "incoming").rglob("*") if path.is_file() and path.name != ".lock"]
+
+
 def test_a_connection_that_breaks_keeps_nothing_of_the_open_file(app: FastAPI, client: TestClient, services: Services, key_of: Any) -> None:
     key = key_of("intake")["X-API-Key"]
     whole = picture()
@@ -139,14 +155,12 @@ def test_a_connection_that_breaks_keeps_nothing_of_the_open_file(app: FastAPI, c
         ).encode()
         part = b'--XX\r\nContent-Disposition: form-data; name="files"; filename="%s.jpg"\r\n\r\n'
         with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(head + part % b"a" + whole + b"\r\n" + part % b"b" + whole + b"more and more" * 1000)
-            time.sleep(0.5)
-        deadline = time.monotonic() + 10
-        while len(client.get("/v1/uploads").json()["items"]) != 1 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(0.3)
-        assert [row["file_name"] for row in client.get("/v1/uploads").json()["items"]] == ["a.jpg"]
-    assert not [path for path in (services.settings.data_dir / "incoming").rglob("*") if path.is_file() and path.name != ".lock"]
+            connection.sendall(head + part % b"a" + whole + b"\r\n" + part % b"b" + whole + b"more and more" * 100_000)
+            until(lambda: listed(client) == ["a.jpg"])
+            until(lambda: incoming(services) != [])
+        until(lambda: incoming(services) == [])
+    assert listed(client) == ["a.jpg"]
+    assert incoming(services) == []
 
 
 def test_a_large_file_is_never_whole_in_memory(app: FastAPI, services: Services, key_of: Any) -> None:

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 def main() -> None:
     choices = json.loads(sys.argv[2])
-    page = AppTest.from_file(sys.argv[1], default_timeout=60).run()
+    page = AppTest.from_file(sys.argv[1], default_timeout=200).run()
     for key, value in choices.items():
         widget = page.multiselect(key=key) if isinstance(value, list) else page.selectbox(key=key)
         page = widget.set_value(value).run()

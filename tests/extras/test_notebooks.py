@@ -12,6 +12,8 @@ import pytest
 
 from .conftest import EXTRAS, Gold
 
+pytestmark = pytest.mark.timeout(900)
+
 NOTEBOOKS = sorted((EXTRAS / "lab" / "notebooks").glob("*.ipynb"))
 
 
@@ -41,16 +43,26 @@ def test_gold_alone_is_read_and_no_password_written(path: Path) -> None:
     assert text.count('password=os.environ["CLICKHOUSE_PASSWORD"]') == text.count("password=") == 1
 
 
+@pytest.fixture(scope="session")
+def matplotlib_folder(gold: Gold, extras_python: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Matplotlib's list of fonts, made once: it takes seconds, and where it takes many, Matplotlib says so in the notebook."""
+    folder = str(tmp_path_factory.mktemp("matplotlib"))
+    environment = gold.environment | {"MPLCONFIGDIR": folder}
+    subprocess.run([extras_python, "-c", "import matplotlib.font_manager"], env=environment, check=True, timeout=600)
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs(path: Path, gold: Gold, extras_python: Path, tmp_path: Path) -> None:
+def test_it_runs(path: Path, gold: Gold, extras_python: Path, matplotlib_folder: str, tmp_path: Path) -> None:
     copy = tmp_path / path.name
     copy.write_bytes(path.read_bytes())
     # In a kernel of its own, as in JupyterLab; its files stay in this test's folder.
-    home = {name: str(tmp_path / name.lower()) for name in ("HOME", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")}
-    environment = gold.environment | home | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    command = [extras_python.with_name("jupyter-execute"), "--inplace", copy]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    home = {name: str(tmp_path / name.lower()) for name in ("HOME", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR")}
+    matplotlib = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MPLCONFIGDIR": matplotlib_folder}
+    environment = gold.environment | home | matplotlib
+    command = [extras_python.with_name("jupyter-execute"), "--inplace", "--startup_timeout=240", copy]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     cells = code(read(copy))
     assert all(cell["execution_count"] for cell in cells)

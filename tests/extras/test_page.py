@@ -16,6 +16,8 @@ from services.settings import PROJECT_ROOT
 
 from .conftest import EXTRAS, Gold, reach
 
+pytestmark = pytest.mark.timeout(900)
+
 PAGE = EXTRAS / "bi" / "app.py"
 PROBE = Path(__file__).with_name("page_probe.py")
 Look = Callable[..., dict[str, Any]]
@@ -36,7 +38,7 @@ def look(extras_python: Path, tmp_path: Path) -> Look:
     def opened(environment: dict[str, str], **choices: Any) -> dict[str, Any]:
         answer = tmp_path / "seen.json"
         command = [extras_python, PROBE, PAGE, json.dumps(choices), answer]
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stderr
         return dict(json.loads(answer.read_text(encoding="utf-8")))
 

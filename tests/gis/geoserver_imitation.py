@@ -51,10 +51,14 @@ class GeoServerImitation:
         return self
 
     def stop(self) -> None:
+        self._stop(self._server)
+
+    def _stop(self, server: ThreadingHTTPServer | None) -> None:
+        """Stop this server, unless another one was started in its place meanwhile."""
         with self._switch:
-            if self._server:
-                self._server.shutdown()
-                self._server.server_close()
+            if server and server is self._server:
+                server.shutdown()
+                server.server_close()
                 self._server = None
 
     def answer(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, str, bytes] | None:
@@ -88,7 +92,7 @@ class GeoServerImitation:
             self.writes.append((method, path))
             if self.dies_after_writes is not None and len(self.writes) >= self.dies_after_writes:
                 self.dies_after_writes, self._is_dead = None, True
-                threading.Thread(target=self.stop).start()
+                threading.Thread(target=self._stop, args=(self._server,)).start()
                 return None
         return result
 

@@ -16,6 +16,11 @@ from services.settings import PostgisSettings
 from services.warehouse.client import Warehouse
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+# Not by pg_indexes, which opens every index and stumbles over those of a sync's temporary tables, just being dropped.
+SPATIAL_INDEXES = (
+    "select count(*) from pg_class join pg_am on pg_am.oid = relam "
+    "where amname = 'gist' and relnamespace::regnamespace::text in ('public_map', 'restricted_map')"
+)
 
 
 def mirror_settings(url: str, **given: Any) -> PostgisSettings:

@@ -42,7 +42,7 @@ def place(land: str, share: tuple[float, float]) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("land", LANDS)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(known=st.lists(shares, min_size=1, max_size=25), houses=st.lists(shares, min_size=1, max_size=25), twice=st.booleans())
 def test_a_house_lies_in_the_catchment_of_its_nearest(
     land: str, known: list[tuple[float, float]], houses: list[tuple[float, float]], twice: bool

@@ -210,7 +210,7 @@ def test_gives_up_in_bounded_time_and_says_that_it_may_be_tried_again(settings: 
 def test_a_restart_in_the_middle_is_completed_by_the_next_run(filled: Settings, writes: int) -> None:
     """Killed after any of its writes, before the answer is sent."""
     geoserver = GeoServerImitation(checks_database=True).start()
-    settings = with_geoserver(filled, url=geoserver.url, timeout_seconds=2)
+    settings = with_geoserver(filled, url=geoserver.url)
     geoserver.dies_after_writes = writes
     with pytest.raises(PublishError) as caught:
         run(settings)

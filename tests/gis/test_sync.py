@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import psycopg
 import pytest
 from api_support import fill_gold
-from mirror_support import build, mirror_settings, rows, run_sync, value
+from mirror_support import SPATIAL_INDEXES, build, mirror_settings, rows, run_sync, value
 
 from gis import layers, staging
 from gis.gold import gold_models
@@ -82,8 +83,7 @@ def test_mirror_holds_what_gold_has(gold: Warehouse, mirror: PostgisSettings, ur
 
 def test_tables_are_indexed_and_described_as_dbt_does(gold: Warehouse, mirror: PostgisSettings, url: str) -> None:
     run_sync(gold, mirror)
-    indexes = rows(url, "select indexdef from pg_indexes where schemaname in ('public_map', 'restricted_map') and indexdef like '%gist%'")
-    assert len(indexes) == len(LAYERS)
+    assert value(url, SPATIAL_INDEXES) == len(LAYERS)
     keys = "select count(*) from pg_constraint where contype = 'p' and connamespace::regnamespace::text in ('public_map', 'restricted_map')"
     assert value(url, keys) == len(LAYERS)
     for table, model in (("public_map.areas", "dim_areas"), ("restricted_map.requests", "fct_requests")):
@@ -337,9 +337,16 @@ def test_readers_read_on(gold: Warehouse, mirror: PostgisSettings, url: str) -> 
         except psycopg.Error as error:
             errors.append(error)
 
+    def until_read(generation: tuple[int, float, float]) -> None:
+        deadline = time.monotonic() + 30
+        while not errors and generation not in short[-1:]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     thread = threading.Thread(target=read_shortly)
     thread.start()
     try:
+        until_read((61, 90.0, 90.0))
         with psycopg.connect(url) as connection:
             connection.execute("set transaction isolation level repeatable read")
             with connection.cursor("long") as cursor:
@@ -351,6 +358,7 @@ def test_readers_read_on(gold: Warehouse, mirror: PostgisSettings, url: str) -> 
                     assert run_sync(gold, mirror).changes["requests"].updated > 0
                 seen += cursor.fetchall()
         assert len(seen) == 61 * 37 and {row[0] for row in seen} == {90.0}
+        until_read((57, 3.0, 3.0))
     finally:
         stop.set()
         thread.join()
@@ -410,9 +418,9 @@ def test_metrics_know_every_layer() -> None:
 
 def test_a_long_fill_is_not_a_fault(mirror: PostgisSettings) -> None:
     """The first fill of a large mirror on a small machine takes longer than any question may."""
-    hasty = mirror.model_copy(update={"timeout_seconds": 0.2})
+    hasty = mirror.model_copy(update={"timeout_seconds": 1.0})
     with open_mirror(hasty) as connection:
         with pytest.raises(psycopg.errors.QueryCanceled):
-            connection.execute("select pg_sleep(0.5)")
+            connection.execute("select pg_sleep(1.5)")
         with only_sync(connection):
-            connection.execute("select pg_sleep(0.5)")
+            connection.execute("select pg_sleep(1.5)")

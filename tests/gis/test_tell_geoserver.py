@@ -29,8 +29,11 @@ def settings(postgis_database: str, geoserver: GeoServerImitation, now: datetime
     filled = fill_mirror(postgis_database)
     with open_mirror(filled.postgis) as connection:
         write_state(connection, "gold 1", ["areas"], now)
-    changes: dict[str, Any] = {"url": geoserver.url, "timeout_seconds": 1}
-    return filled.model_copy(update={"geoserver": filled.geoserver.model_copy(update=changes)})
+    return with_geoserver(filled, url=geoserver.url)
+
+
+def with_geoserver(settings: Settings, **changes: Any) -> Settings:
+    return settings.model_copy(update={"geoserver": settings.geoserver.model_copy(update=changes)})
 
 
 def test_what_it_knows_is_not_told_again(settings: Settings, geoserver: GeoServerImitation) -> None:
@@ -54,5 +57,5 @@ def test_away_is_a_fault_only_while_there_is_something_to_tell(settings: Setting
     with open_mirror(settings.postgis) as connection:
         write_state(connection, "gold 2", ["areas"], now)
     with pytest.raises(PublishError) as raised:
-        tell_geoserver(settings, False)
+        tell_geoserver(with_geoserver(settings, timeout_seconds=1), False)
     assert raised.value.retryable

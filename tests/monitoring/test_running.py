@@ -21,8 +21,8 @@ from postgres_support import free_port
 from warehouse_support import ServingProcess
 
 TOKEN = "token of the test, which may have a blank"
-PATIENCE = 60.0
-HTTP = urllib3.PoolManager(retries=False, timeout=5)
+PATIENCE = 180.0
+HTTP = urllib3.PoolManager(retries=False, timeout=30)
 EMAIL = {"ALERT_EMAIL_TO": "ops@example.org", "ALERT_SMTP_SMARTHOST": "mail.example.org:587"}
 SECRET = """it's "quoted": {a} #b $c\\d"""
 BOTH = {**EMAIL, "ALERT_WEBHOOK_URL": "https://hooks.example.org/", "ALERT_SMTP_USER": SECRET, "ALERT_SMTP_PASSWORD": SECRET}
@@ -56,7 +56,7 @@ def started(folder: Path, data: Path, address: str, **settings: str) -> Iterator
         yield log
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 def ask(url: str) -> Any:
@@ -67,10 +67,10 @@ def ask(url: str) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_prometheus_asks_the_api_and_evaluates_the_rules(tmp_path: Path) -> None:
     tool("prometheus")
     serving = ServingProcess(tmp_path / "api", ("serve", "--port", "0", "--no-open"), {"CARTULARY_API__METRICS_TOKEN": TOKEN})
-    port = free_port()
     own = tmp_path / "etc"
     own.mkdir()
     (own / "start.sh").symlink_to(PROMETHEUS / "start.sh")
@@ -78,8 +78,10 @@ def test_prometheus_asks_the_api_and_evaluates_the_rules(tmp_path: Path) -> None
     try:
         api = api_address(serving)
         text = (PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8")
-        moved = {"api:8600": api, "localhost:9090": f"127.0.0.1:{port}", "/run/prometheus": str(tmp_path / "prometheus/run"), "15s": "1s"}
-        for name, place in {**moved, "scrape_timeout: 10s": "scrape_timeout: 1s"}.items():
+        port = free_port()
+        moved = {"api:8600": api, "localhost:9090": f"127.0.0.1:{port}", "/run/prometheus": str(tmp_path / "prometheus/run")}
+        sooner = {"evaluation_interval: 15s": "evaluation_interval: 1s", "15s": "5s", "scrape_timeout: 10s": "scrape_timeout: 5s"}
+        for name, place in {**moved, **sooner}.items():
             assert name in text
             text = text.replace(name, place)
         (own / "prometheus.yml").write_text(text, encoding="utf-8")
@@ -99,8 +101,7 @@ def test_prometheus_asks_the_api_and_evaluates_the_rules(tmp_path: Path) -> None
             assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
             # What this test does not start is down, and told so.
             absent = {"alertmanager", "flows", "clickhouse", "caddy", "grafana"}
-            until(lambda: absent <= down(base), "alerts wait for their time", log)
-            assert down(base) == absent
+            until(lambda: down(base) == absent, "alerts wait for their time", log)
         token = tmp_path / "prometheus/run/api-token"
         assert token.read_text(encoding="utf-8") == TOKEN and token.stat().st_mode & 0o077 == 0
     finally:
@@ -146,6 +147,7 @@ def alertmanager_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("alertmanager_path")
 def test_an_alert_arrives_at_the_webhook(tmp_path: Path) -> None:
     server = HTTPServer(("127.0.0.1", 0), Inbox)
@@ -187,9 +189,9 @@ def test_the_receiver_comes_from_the_environment(settings: Mapping[str, str], in
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o755)
     environment = {"PATH": f"{program.parent}:{os.environ['PATH']}", "RUNTIME_DIRECTORY": str(run), **settings}
-    subprocess.run(["sh", str(MONITORING / "alertmanager/start.sh")], env=environment, check=True, timeout=20)
+    subprocess.run(["sh", str(MONITORING / "alertmanager/start.sh")], env=environment, check=True, timeout=60)
     written = run / "alertmanager.yml"
-    subprocess.run([amtool, "check-config", str(written)], check=True, capture_output=True, timeout=20)
+    subprocess.run([amtool, "check-config", str(written)], check=True, capture_output=True, timeout=60)
     assert written.stat().st_mode & 0o077 == 0
     receiver = yaml.safe_load(written.read_text(encoding="utf-8"))["receivers"][0]
     assert set(receiver) - {"name"} == integrations

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from gate_support import Gate, gate
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from portal_support import Portal
 
 from flows.demo.generate import DemoTown, write_town
@@ -36,6 +36,9 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 
+# Server, browser and dbt share this machine, the first and the last of them one process.
+expect.set_options(timeout=30_000)
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
@@ -52,7 +55,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def portal(chromium: Browser, services: Services) -> Iterator[Portal]:
+def patient_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of health that waits for its thread is none that failed: the browser complains about the 503."""
+    monkeypatch.setattr("api.routes.health.CHECK_SECONDS", 60.0)
+
+
+@pytest.fixture
+def portal(chromium: Browser, services: Services, patient_health: None) -> Iterator[Portal]:
     """The portal, logged in; at the end nothing was asked of elsewhere and nothing was complained about."""
     with serving(services, port=0) as server:
         context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", reduced_motion="reduce")
@@ -66,7 +75,7 @@ def portal(chromium: Browser, services: Services) -> Iterator[Portal]:
 
 
 @pytest.fixture
-def door(chromium: Browser, services: Services) -> Iterator[Gate]:
+def door(chromium: Browser, services: Services, patient_health: None) -> Iterator[Gate]:
     """The stack's door before the real API, which knows the keys of the portal and of the form."""
     portal_key = services.keys.create("portal", ["intake", "read", "review", "exact"], datetime.now(UTC)).secret
     form_key = services.keys.create("form", ["intake"], datetime.now(UTC)).secret

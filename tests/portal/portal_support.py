@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
 from flows.serve import Server
 
+# For what waits for a whole build by dbt, in the process that also serves the page.
+BUILD_MS = 240_000
+PATIENCE_SECONDS = 60.0
 # Drops files on an element as a file manager does.
 DROP = """(target, files) => {
   const transfer = new DataTransfer();
@@ -69,11 +74,13 @@ class Portal(Watched):
     def log_in(self) -> None:
         """Open the portal as `cartulary serve` does."""
         self.page.goto(self.server.portal_url())
-        expect(self.page.locator("[data-test=connection]")).to_have_class("connection is-live", timeout=15_000)
+        expect(self.page.locator("[data-test=connection]")).to_have_class("connection is-live")
 
     def go(self, view: str) -> None:
-        """Show a view by its section's link."""
-        self.page.get_by_role("navigation", name="Sections").get_by_role("link", name=view).click()
+        """Show a view by its section's link; it is there when the link says so."""
+        link = self.page.get_by_role("navigation", name="Sections").get_by_role("link", name=view)
+        link.click()
+        expect(link).to_have_attribute("aria-current", "page")
 
     def drop(self, files: Sequence[Path]) -> None:
         """Drag files onto the page and let go."""
@@ -91,22 +98,37 @@ class Portal(Watched):
         """Pick a file with the file dialog, which passes its address on instead of its bytes."""
         self.page.locator("[data-test=files]").set_input_files(path)
 
-    def load(self, path: Path) -> None:
-        """Drop a data file, keep the data set that its name suggests, and wait until it is loaded."""
-        self.drop([path])
-        form = self.page.locator(f'[data-assign="{path.name}"]')
-        expect(form.get_by_role("combobox").first).to_have_value(path.stem)
-        form.get_by_role("button", name="Load").click()
-        expect(self.line(path.name)).to_have_attribute("data-state", "loaded", timeout=60_000)
+    def load(self, *paths: Path) -> None:
+        """Drop data files, keep the data set that each one's name suggests, and wait until all are loaded."""
+        self.drop(paths)
+        for path in paths:
+            form = self.page.locator(f'[data-assign="{path.name}"]')
+            expect(form.get_by_role("combobox").first).to_have_value(path.stem)
+            form.get_by_role("button", name="Load").click()
+        for path in paths:
+            expect(self.line(path.name, "loaded")).to_be_visible(timeout=BUILD_MS)
 
-    def line(self, file_name: str) -> Locator:
-        """The line of a file in the live list."""
-        return self.page.locator(f'.line[data-file="{file_name}"]')
+    def line(self, file_name: str, *states: str) -> Locator:
+        """The line of a file in the live list, in one of these states: while the answer to its upload is on its way, the event of
+        what was taken in may have a line of its own beside the one that is being sent."""
+        of_file = f'.line[data-file="{file_name}"]'
+        return self.page.locator(", ".join(f'{of_file}[data-state="{state}"]' for state in states) or of_file)
 
     @property
     def map(self) -> Locator:
         """The map; its data attributes say what is drawn."""
         return self.page.locator("[data-test=map]")
+
+
+def taken_in(server: Server, count: int) -> list[dict[str, Any]]:
+    """The requests that were taken in, once there are so many: where the worker has taken one up, its receipt comes before its row."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        rows = server.services.warehouse.query("select * from bronze.submissions")
+        if len(rows) == count or time.monotonic() > deadline:
+            assert len(rows) == count
+            return rows
+        time.sleep(0.1)
 
 
 def draw_letter(path: Path, sender: Sequence[str], body: Sequence[str]) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gate_support import PASSWORD, PERSON, Gate
 from playwright.sync_api import Browser, expect
-from portal_support import Portal
+from portal_support import Portal, taken_in
 
 
 def open_portal(door: Gate, chromium: Browser) -> Portal:
@@ -21,7 +21,7 @@ def test_it_works_without_a_session_and_shows_who_is_there(door: Gate, chromium:
     portal = open_portal(door, chromium)
     page = portal.page
     try:
-        expect(page.locator("[data-test=connection]")).to_have_text("Live", timeout=15_000)
+        expect(page.locator("[data-test=connection]")).to_have_text("Live")
         expect(page.locator(".person")).to_have_text(PERSON)
         expect(page.get_by_role("button", name="Log out")).to_have_count(0)
         assert portal.context.cookies() == []
@@ -33,7 +33,7 @@ def test_it_works_without_a_session_and_shows_who_is_there(door: Gate, chromium:
         page.locator("input[name=city]").fill("Korvenau")
         page.get_by_role("button", name="Take in").click()
         expect(page.locator("[data-test=submission-receipt]")).to_be_visible()
-        assert portal.server.services.warehouse.scalar("select count() from bronze.submissions") == 1
+        taken_in(portal.server, 1)
     finally:
         portal.context.close()
     assert portal.foreign == []
@@ -44,7 +44,7 @@ def test_a_key_that_is_not_known_is_said_in_words_for_the_stack(door: Gate, chro
     door.portal_key = "ctl_wrong_key"
     portal = open_portal(door, chromium)
     try:
-        expect(portal.page.locator(".banner")).to_contain_text("The portal is not let in", timeout=15_000)
+        expect(portal.page.locator(".banner")).to_contain_text("The portal is not let in")
         expect(portal.page.locator(".banner")).not_to_contain_text("cartulary serve")
     finally:
         portal.context.close()

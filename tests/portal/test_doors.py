@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from playwright.sync_api import expect
-from portal_support import Portal
+from portal_support import Portal, taken_in
 
 from services.settings import DBT_PROJECT_DIR
 
@@ -19,8 +19,8 @@ def test_a_refused_file_says_why(portal: Portal, tmp_path: Path) -> None:
     broken.write_bytes(b"\x89PNG\r\n\x1a\n" + b"not really" * 40)
     portal.drop([empty, broken])
     for path in (empty, broken):
-        line = portal.line(path.name)
-        expect(line).to_have_attribute("data-state", "refused", timeout=15_000)
+        line = portal.line(path.name, "refused")
+        expect(line).to_be_visible()
         expect(line.locator(".line-state")).not_to_have_text(re.compile(r"^(refused)?$"))
     portal.go("Letters")
     portal.page.get_by_role("link", name="Refused").click()
@@ -64,6 +64,6 @@ def test_a_request_by_phone_is_taken_in_once(portal: Portal) -> None:
     expect(page.get_by_role("alert")).to_contain_text("No connection")
     page.get_by_role("button", name="Take in").click()
     expect(page.locator("[data-test=submission-receipt]")).to_be_visible()
-    assert portal.server.services.warehouse.scalar("select count() from bronze.submissions") == 1
+    taken_in(portal.server, 1)
     # The browser itself reports the aborted request.
     portal.complaints[:] = [text for text in portal.complaints if "ERR_FAILED" not in text]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from vision_api import ANSWER, KEY, MODEL, VisionApi, serve
+from vision_api import ANSWER, KEY, MODEL, Answer, Asked, VisionApi, serve
 from vision_support import SEEN, Desk, Glasses
 
 from services.errors import ConfigurationError, ExtractionError, StateError
 from services.extraction.base import Extraction, LetterFile
-from services.extraction.vision_calls import LONGEST_PAUSE_SECONDS, PATIENCE_SECONDS, TRIES, Timing
+from services.extraction.vision_calls import LONGEST_PAUSE_SECONDS, PATIENCE_SECONDS, TRIES
 from services.extraction.vision_client import server_url
 from services.metrics import METRICS
 from services.settings import PROJECT_ROOT
@@ -32,15 +33,23 @@ def server() -> Iterator[VisionApi]:
 @pytest.fixture
 def desk(server: VisionApi, tmp_path: Path) -> Iterator[Desk]:
     fresh = VisionApi()
-    for name in ("prefix", "model", "seconds", "usage", "answer", "faults", "always", "asked", "most_at_once"):
+    for name in ("prefix", "model", "seconds", "usage", "answer", "faults", "always", "asked", "most_at_once", "released"):
         setattr(server, name, getattr(fresh, name))
     desk = Desk(server, tmp_path)
     yield desk
+    server.released.set()
     desk.close()
 
 
 def outcomes(extraction: Extraction) -> list[str]:
     return [attempt.outcome for attempt in extraction.attempts]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_letter_is_read(desk: Desk) -> None:
@@ -140,7 +149,7 @@ def test_a_bad_answer_is_repaired_once_then_reviewed(desk: Desk, fault: str, out
 )
 def test_what_passes_is_tried_again(desk: Desk, fault: str, outcome: str) -> None:
     desk.api.faults.append(fault)
-    found = desk.read(desk.extractor(timeout_seconds=0.5))
+    found = desk.read(desk.extractor(timeout_seconds=2.0 if fault in ("slow", "drip") else 30.0))
     assert (outcomes(found), found.problem) == ([outcome, "ok"], "")
     assert any(0 < wait <= LONGEST_PAUSE_SECONDS for wait in desk.time.waits)
 
@@ -289,7 +298,7 @@ def test_the_cost_cap_holds_and_a_crash_errs_on_the_expensive_side(desk: Desk) -
     assert desk.api.asked == []
     # Whoever may have worked on the question is paid for it: nobody heard the answer.
     desk.api.always = "slow"
-    slow = desk.read(desk.extractor(timeout_seconds=0.1), "slow")
+    slow = desk.read(desk.extractor(timeout_seconds=1.0), "slow")
     assert outcomes(slow) == ["timeout"] * TRIES and all(attempt.cost > 0 for attempt in slow.attempts)
     assert desk.state.spending.spent("2026-03") == pytest.approx(sum(attempt.cost for attempt in slow.attempts), abs=1e-5)
     # Tokens that are not counted cost what was set aside.
@@ -299,17 +308,20 @@ def test_the_cost_cap_holds_and_a_crash_errs_on_the_expensive_side(desk: Desk) -
 
 
 def test_letters_are_asked_about_at_once(desk: Desk) -> None:
-    """Twelve letters, four at once, in less than half of the time that their answers take one after the other."""
-    desk.api.seconds = 0.3
-    extractor = desk.extractor(concurrency=4, timeout_seconds=10, timing=Timing())
+    """Twelve letters, four at once: none is answered before four questions are there."""
+    together = threading.Barrier(4)
+
+    def answer(asked: Asked) -> Answer:
+        with desk.api.counted():
+            together.wait(20)
+            time.sleep(0.1)  # a fifth one would come now
+        return ANSWER
+
+    desk.api.answer = answer
     letters = [desk.letter(f"letter {n}") for n in range(12)]
-    started = time.perf_counter()
-    answers = dict(extractor.extract(letters))
-    took = time.perf_counter() - started
+    answers = dict(desk.extractor(concurrency=4).extract(letters))
     assert set(answers) == {letter.letter_id for letter in letters} and len(desk.api.asked) == 12
     assert desk.api.most_at_once == 4
-    answering = sum(attempt.latency_ms for answer in answers.values() if isinstance(answer, Extraction) for attempt in answer.attempts)
-    assert took < answering / 1000 / 2, (took, answering)
 
 
 def test_one_at_a_time_where_that_is_asked_for(desk: Desk) -> None:
@@ -382,23 +394,27 @@ def test_a_caller_that_stops_early_leaves_nothing_running(desk: Desk) -> None:
     extractor = desk.extractor(concurrency=2)
     for _ in extractor.extract([desk.letter(f"letter {n}") for n in range(20)]):
         break
-    deadline = time.monotonic() + 5
-    while any(thread.name == "vision" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not any(thread.name == "vision" for thread in threading.enumerate()))
     assert len(desk.api.asked) <= 6
 
 
 def test_what_was_asked_for_a_caller_that_stopped_is_told_next_time(desk: Desk) -> None:
-    desk.api.seconds = 0.2
-    extractor, letters = desk.extractor(concurrency=4, timing=Timing()), [desk.letter(f"letter {n}") for n in range(8)]
+    may_answer, questions = threading.Event(), itertools.count()
+
+    def answer(asked: Asked) -> Answer:
+        if next(questions):
+            may_answer.wait(20)
+        return ANSWER
+
+    desk.api.answer = answer
+    extractor, letters = desk.extractor(concurrency=4), [desk.letter(f"letter {n}") for n in range(8)]
     reading = extractor.extract(letters)
     told = [next(reading)]
+    until(lambda: len(desk.api.asked) == 1 + 4)
     reading.close()  # type: ignore[attr-defined]  # a generator
-    while any(thread.name == "vision" for thread in threading.enumerate()):
-        time.sleep(0.02)
-    paid = len(desk.api.asked)
-    assert paid > 1
+    may_answer.set()
+    until(lambda: not any(thread.name == "vision" for thread in threading.enumerate()))
+    assert len(desk.api.asked) == 1 + 4
     told += extractor.extract([letter for letter in letters if letter.letter_id != told[0][0]])
     attempts = [attempt for _, answer in told if isinstance(answer, Extraction) for attempt in answer.attempts]
     assert len(desk.api.asked) == len(letters) == sum(not attempt.is_cached for attempt in attempts)

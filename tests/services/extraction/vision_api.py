@@ -59,7 +59,7 @@ class Asked:
 @dataclass
 class VisionApi:
     """`faults` happen to the next requests, one each (empty: none), then `always` to all or `cursed` to some; `seconds` is how long
-    every answer takes, `listing` the status of the list of models."""
+    every answer takes, `listing` the status of the list of models. What is `slow` is not answered before `released`."""
 
     port: int = 0
     prefix: str = ""
@@ -73,6 +73,7 @@ class VisionApi:
     cursed: Callable[[Asked], str] = lambda asked: ""
     asked: list[Asked] = field(default_factory=list)
     most_at_once: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -174,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _fail_below_http(self, fault: str, asked: Asked) -> None:
         self.close_connection = True
         if fault == "slow":
-            time.sleep(1.5)
+            self.api.released.wait()
         if fault in ("slow", "drop"):
             return
         content = json.dumps(self._answer("", asked)).encode()
@@ -220,6 +221,7 @@ def serve(prefix: str = "") -> Iterator[VisionApi]:
     try:
         yield api
     finally:
+        api.released.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -96,7 +96,7 @@ class Desk:
         self.objects = LocalObjectStore(self.folder / "objects")
 
     def extractor(self, *, own: Sequence[str] = (), timing: Timing | None = None, **changes: Any) -> VisionExtractor:
-        given = {"url": self.api.url, "api_key": KEY, "model": MODEL, "timeout_seconds": 2.0, "requests_per_minute": 60_000, **changes}
+        given = {"url": self.api.url, "api_key": KEY, "model": MODEL, "timeout_seconds": 30.0, "requests_per_minute": 60_000, **changes}
         extractor = VisionExtractor(
             VisionSettings(**given),
             self.glasses,

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ class NominatimServer:
 
     directory: Path
     town: Town
-    port: int = field(default_factory=free_port)
+    port: int = 0  # chosen at the first start, and kept
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,6 +60,7 @@ class NominatimServer:
         assert done.returncode == 0, (self.directory / "import.log").read_text("utf-8")[-4000:]
 
     def start(self) -> None:
+        self.port = self.port or free_port()
         with (self.directory / "serve.log").open("ab") as log:
             command = [str(PROGRAM), "serve", "--server", f"127.0.0.1:{self.port}"]
             self._process = subprocess.Popen(command, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT)
@@ -76,11 +77,12 @@ class NominatimServer:
             self._process = None
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        """Whether it answers a search: the first one takes much longer than /status."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
-            connection.request("GET", "/status")
+            connection.request("GET", "/search?q=0&format=jsonv2&limit=1")
             return connection.getresponse().status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()

@@ -36,7 +36,7 @@ def spelled(number: tuple[int, str], spelling: int) -> str:
     return (f"{digits}{suffix}", f"{digits} {suffix}".strip(), f"{digits}{suffix.upper()}", f" {digits}  {suffix} ")[spelling]
 
 
-@hypothesis_settings(deadline=None, max_examples=25)
+@hypothesis_settings(max_examples=25)
 @given(asked=NUMBERS, spelling=st.integers(0, 3), found=st.lists(st.tuples(NUMBERS, st.integers(0, 3)), min_size=20, max_size=40))
 def test_house_numbers_are_equal_however_they_are_spelled_and_else_not(
     warehouse: Warehouse, asked: tuple[int, str], spelling: int, found: list[tuple[tuple[int, str], int]]

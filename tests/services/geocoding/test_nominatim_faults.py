@@ -267,14 +267,15 @@ def test_as_many_at_once_as_allowed(server: FaultyServer, pauses: Pauses, settin
 
     def wait() -> None:
         try:
-            together.wait(timeout=5)
+            together.wait(timeout=30)
         except BrokenBarrierError:
             server.answers = [(400, "fewer than three at once")]
 
     server.wait = wait
     state = State.open(settings)
     allowed = GeocodingSettings(nominatim_url=server.url, concurrency=3)
-    questions = CachedQuestions(client_of(server, pauses, concurrency=3), state.geocode_cache, allowed, version="1", clock=lambda: now)
+    client = client_of(server, pauses, concurrency=3, timeout_seconds=60)
+    questions = CachedQuestions(client, state.geocode_cache, allowed, version="1", clock=lambda: now)
     asked = [Question(text=f"Gasse {number}, Vaduz") for number in range(6)]
     with run_scope("run-8"):
         answers = questions.ask([*asked, *asked])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.warehouse.client import Warehouse
 
 WORDS = st.text(alphabet=string.ascii_letters + "äöüéèßçñ -'.", min_size=1, max_size=30)
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def key(warehouse: Warehouse, function: str, text: str) -> str:

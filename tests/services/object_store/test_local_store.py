@@ -34,7 +34,7 @@ while True:
 
 
 @given(chunks=st.lists(st.binary(max_size=5000), max_size=20), name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,50}", fullmatch=True))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_bytes_come_back(tmp_path: Path, chunks: list[bytes], name: str) -> None:
     store = LocalObjectStore(tmp_path / "objects")
     content = b"".join(chunks)

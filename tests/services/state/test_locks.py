@@ -12,13 +12,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from services.errors import StateError
 from services.settings import Settings, StateSettings
-from services.state.locks import is_gone, this_process
+from services.state import tables
+from services.state.locks import Lease, is_gone, this_process
 from services.state.state import State
 
-LEASE = 1.5
+LEASE = 4.0
 HOLDER = """
 import sys, time
 from datetime import UTC, datetime
@@ -85,29 +87,39 @@ def test_who_waits_in_vain_learns_who_has_it(state: State) -> None:
     assert error.value.retryable
 
 
+def lease_until(state: State) -> datetime:
+    with state.database.reading() as connection:
+        found: datetime = connection.execute(select(tables.locks.c.lease_until).where(tables.locks.c.name == "build")).scalar_one()
+        return found
+
+
 def test_it_is_renewed_for_as_long_as_it_is_held(state: State) -> None:
     with state.locks.hold("build", owner="one", lease_seconds=LEASE, wait_seconds=0, clock=clock) as lease:
-        time.sleep(LEASE * 1.5)
+        first = lease_until(state)
+        until(lambda: lease_until(state) > first)
+        second = lease_until(state)
+        until(lambda: lease_until(state) > second)
         lease.confirm()
         with (
             pytest.raises(StateError),
-            state.locks.hold("build", owner="another", lease_seconds=LEASE, wait_seconds=0, clock=clock),
+            # At the moment when it would have ended without the last renewal, however late this process comes to ask.
+            state.locks.hold("build", owner="another", lease_seconds=LEASE, wait_seconds=0, clock=lambda: second),
         ):
             pass
 
 
 def test_the_lease_of_a_killed_process_ends_by_itself(state: State) -> None:
     url = state.database.url.render_as_string(hide_password=False)
+    started = clock()
     holder = subprocess.Popen([sys.executable, "-c", HOLDER.format(lease=LEASE), url], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(StateError), state.locks.hold("build", owner="me", lease_seconds=LEASE, wait_seconds=0, clock=clock):
+    # Of a moment when it surely had it, however late this process comes to it.
+    with pytest.raises(StateError), state.locks.hold("build", owner="me", lease_seconds=LEASE, wait_seconds=0, clock=lambda: started):
         pass
     holder.kill()
     holder.communicate()
-    killed = time.monotonic()
-    with state.locks.hold("build", owner="me", lease_seconds=LEASE, wait_seconds=30, clock=clock):
-        assert time.monotonic() - killed < LEASE + 5
+    with state.locks.hold("build", owner="me", lease_seconds=60, wait_seconds=LEASE + 20, clock=clock):
         assert state.locks.holders(clock()) == {"build": "me"}
 
 
@@ -156,6 +168,14 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def is_confirmed(lease: Lease) -> bool:
+    try:
+        lease.confirm()
+    except StateError:
+        return False
+    return True
+
+
 def test_a_lapsed_lease_that_nobody_took_is_ours_again(state: State) -> None:
     with state.locks.hold("build", owner="one", lease_seconds=0.6, wait_seconds=0, clock=clock) as lease:
         with pytest.MonkeyPatch.context() as patch:
@@ -164,14 +184,16 @@ def test_a_lapsed_lease_that_nobody_took_is_ours_again(state: State) -> None:
             time.sleep(0.4)
             assert not lease.is_taken
         until(lambda: not lease.is_lost)
-        lease.confirm()
-        assert state.locks.holders(clock()) == {"build": "one"}
+        moment = clock()
+        # On a busy machine it may have lapsed once more.
+        until(lambda: is_confirmed(lease))
+        assert state.locks.holders(moment) == {"build": "one"}
 
 
 def test_who_is_buried_alive_learns_it(state: State) -> None:
-    told = threading.Event()
+    told, moment = threading.Event(), clock()
     with state.locks.hold("run", owner="one", lease_seconds=0.6, wait_seconds=0, clock=clock, on_taken=told.set) as lease:
-        assert not state.locks.bury("run", clock()), "it lives"
+        assert not state.locks.bury("run", moment), "it lives"
         assert state.locks.bury("run", clock() + timedelta(minutes=1))
         assert told.wait(20)
         assert lease.is_lost

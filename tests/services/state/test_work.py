@@ -345,7 +345,8 @@ def test_accepted_work_is_synced_to_disk(sqlite_state: State) -> None:
 
 
 def test_claims_do_not_slow_down_with_what_is_done(sqlite_state: State, now: datetime) -> None:
-    """300,000 done items: twenty claims take 10 ms through the index and 1.6 s without it."""
+    """300,000 done items: twenty claims take 26 ms through the index and 1.9 s without it, of this thread alone: how long the disk takes
+    to sync them says nothing."""
     with sqlite_state.database.writing() as connection:
         connection.execute(
             text(
@@ -355,10 +356,10 @@ def test_claims_do_not_slow_down_with_what_is_done(sqlite_state: State, now: dat
             )
         )
     sqlite_state.work.add("extract", [str(number) for number in range(20)], now=now)
-    started = time.perf_counter()
+    started = time.thread_time()
     for _ in range(20):
         assert len(claim(sqlite_state.work, now + timedelta(seconds=1), limit=1)) == 1
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0
 
 
 def test_what_a_dead_process_claimed_is_free_and_nothing_else(queue: WorkQueue, now: datetime) -> None:

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -344,13 +344,16 @@ def test_a_client_that_dies_half_way_leaves_nothing(curl: Http, client: Client, 
     with socket.create_connection((curl.owner.host, curl.owner.port)) as connection:
         url = "/?" + urlencode({"query": f"insert into {table} format CSV", "user": curl.owner.user, "password": curl.owner.token})
         connection.sendall(f"POST {url} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode() + b"1,a\n2,b\n")
-        time.sleep(0.3)
-        assert any(_exchanged(serving))
-    deadline = time.monotonic() + 10
-    while any(_exchanged(serving)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(_exchanged(serving))
+        until(lambda: bool(_exchanged(serving)))
+    until(lambda: not _exchanged(serving))
     assert client.command(f"select count() from {table}") == 0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _exchanged(serving: ServingProcess) -> list[Path]:

@@ -2,65 +2,25 @@
 
 import { useEffect, useState } from "react";
 
-import { get, withQuery } from "../api/client";
-import type { LetterRow, Page as ListPage, UploadRow } from "../api/types";
 import { count, moment, sentence } from "../format";
 import { useLive } from "../live/store";
 import { Empty, Loading, Page, ProblemNote, StateMark } from "../parts/parts";
 import { hrefOf } from "../route";
 import { t } from "../strings";
 import { useLoad } from "../useLoad";
+import { type BookPage, bookPage, withNews } from "./book";
 
 const STATES = ["stored", "read", "located", "approximate", "review", "rejected", "refused"] as const;
-const PAGE = 100;
-const MAX_ASKED = 10;
-
-interface BookRow {
-  key: string;
-  href: string | null;
-  fileName: string;
-  state: string;
-  reason: string | null;
-  receivedAt: string;
-}
-
-interface BookPage {
-  rows: BookRow[];
-  next: string | null;
-}
-
-async function onePage(state: string | null, cursor: string | null): Promise<BookPage> {
-  // A refused file never became a letter: it is only among the uploads.
-  if (state === "refused") {
-    const page = await get<ListPage<UploadRow>>(withQuery("/v1/uploads", { cursor, limit: 1000 }));
-    const refused = page.items.filter((row) => row.state === "refused");
-    return { rows: refused.map((row) => ({ key: row.upload_id, href: null, fileName: row.file_name, state: row.state, reason: row.reason, receivedAt: row.received_at })), next: page.next_cursor };
-  }
-  const page = await get<ListPage<LetterRow>>(withQuery("/v1/letters", { state, cursor, limit: PAGE }));
-  return {
-    rows: page.items.map((row) => ({ key: row.letter_id, href: hrefOf("letters", row.letter_id), fileName: row.file_name, state: row.state, reason: row.reason, receivedAt: row.received_at })),
-    next: page.next_cursor,
-  };
-}
-
-/** The next rows; pages chosen by state may be short or empty, so some are asked for until there is something to see. */
-async function bookPage(state: string | null, cursor: string | null): Promise<BookPage> {
-  let found = await onePage(state, cursor);
-  for (let asked = 1; asked < MAX_ASKED && found.next && found.rows.length < PAGE / 2; asked += 1) {
-    const page = await onePage(state, found.next);
-    found = { rows: [...found.rows, ...page.rows], next: page.next };
-  }
-  return found;
-}
 
 export function Letters({ state }: { state: string | null }) {
   const counts = useLive((live) => live.counts);
+  const entries = useLive((live) => live.entries);
   const total = Object.values(counts).reduce((sum, value) => sum + value, 0);
   const version = useLive((live) => `${JSON.stringify(live.counts)}`);
   const first = useLoad(`letters:${state}:${version}`, () => bookPage(state, null));
-  const [more, setMore] = useState<{ rows: BookRow[]; next: string | null } | null>(null);
+  const [more, setMore] = useState<BookPage | null>(null);
   useEffect(() => setMore(null), [first.data]);
-  const rows = [...(first.data?.rows ?? []), ...(more?.rows ?? [])];
+  const rows = withNews([...(first.data?.rows ?? []), ...(more?.rows ?? [])], entries);
   const next = more ? more.next : (first.data?.next ?? null);
 
   return (
