@@ -63,7 +63,7 @@ def publish(
 def is_forgotten(settings: Settings) -> bool:
     """Whether GeoServer answers, but without what it was told: the official image writes its roles anew at each start, and a lost data
     directory takes everything. Four short questions; False when it does not answer at all."""
-    with GeoServer(settings.geoserver.model_copy(update={"timeout_seconds": GLANCE_SECONDS}), sleep=lambda seconds: None) as server:
+    with GeoServer(settings.geoserver.model_copy(update={"timeout_seconds": GLANCE_SECONDS})) as server:
         try:
             return not Access(server, Tally()).has_role() or any(
                 server.read(f"/rest/workspaces/{space.workspace}.json") is None for space in spaces(settings.geoserver)
