@@ -54,7 +54,8 @@ class _Run:
         result = recorded(self.services, self.run_id, name, action, self.clock)
         total = self.counts.setdefault(name, {})
         for key, value in result.counts.items():
-            total[key] = total.get(key, 0) + value
+            # The newest generation is a name, not a number of things.
+            total[key] = value if key == "generation" else total.get(key, 0) + value
         # Letters were told one by one.
         self.progress(name, 0 if name == "extract" else sum(result.counts.values()))
         return result
