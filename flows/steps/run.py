@@ -54,8 +54,7 @@ class _Run:
         result = recorded(self.services, self.run_id, name, action, self.clock)
         total = self.counts.setdefault(name, {})
         for key, value in result.counts.items():
-            # The newest generation is a name, not a number of things.
-            total[key] = value if key == "generation" else total.get(key, 0) + value
+            total[key] = total.get(key, 0) + value
         # Letters were told one by one.
         self.progress(name, 0 if name == "extract" else sum(result.counts.values()))
         return result

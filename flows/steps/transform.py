@@ -130,7 +130,7 @@ def transform(services: Services, *, full_refresh: bool = False, now: datetime, 
         lease.confirm()
         names = [name for name in project.gold if plan.is_full or name in selected]
         gold.publish_tables(warehouse, plan.build, {name: built[name] for name in names}, row)
-        counts = {"generation": plan.build.generation, "models": outcome.model_count, "tests": outcome.test_count}
+        counts = {"models": outcome.model_count, "tests": outcome.test_count}
         return StepResult("transform", counts, plan.reason)
 
 

@@ -36,7 +36,8 @@ def test_a_server_is_asked_after_chdb_was(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_empty_warehouse_builds_and_says_nothing(platform: Any, now: datetime, capfd: pytest.CaptureFixture[str]) -> None:
     assert not needs_build(platform)
     result = transform(platform, now=now)
-    assert result.counts["generation"] == 1 and result.counts["tests"] >= 40
+    assert set(result.counts) == {"models", "tests"} and result.counts["tests"] >= 40
+    assert platform.warehouse.query("select generation, state from gold.builds") == [{"generation": 1, "state": "published"}]
     assert capfd.readouterr().out == ""
     assert not needs_build(platform)
     names = {row["name"] for row in platform.warehouse.query("select name from system.tables where database = 'gold'")}
